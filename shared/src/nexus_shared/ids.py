@@ -1,0 +1,26 @@
+"""Identifiers: derived wherever a crash or a replay must arrive at the same one."""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+from uuid import UUID, uuid5
+
+TenantId = NewType("TenantId", str)
+
+NAMESPACE = UUID("6f1d9a52-9c4e-5b6e-8a57-6e65787573a1")
+TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+PLATFORM = TenantId("nexus")
+"""The slug no clinic can have: it names the platform itself, and keys of batches that mix tenants."""
+
+_TENANT = re.compile(TENANT_PATTERN)
+
+
+def derive(*parts: str | int | UUID) -> UUID:
+    """The one id for these parts: the same after every crash, redelivery and replay."""
+    return uuid5(NAMESPACE, "|".join(str(part) for part in parts))
+
+
+def is_tenant_id(text: str) -> bool:
+    """True for a slug or UUID of 1 to 63 lower-case letters, digits and hyphens."""
+    return _TENANT.match(text) is not None
