@@ -1,0 +1,1 @@
+"""Messages: publishing with confirms, reading in batches, frames per lane, FastStream with our defaults."""

@@ -1,0 +1,40 @@
+"""A message as it came, without the client library's clothes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from aiormq import spec
+from aiormq.abc import DeliveredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivered message. `tag` is the channel's delivery tag; `user_id` was checked by the broker."""
+
+    body: bytes
+    key: str = ""
+    content_type: str = ""
+    headers: dict[str, Any] = field(default_factory=dict)
+    message_id: str = ""
+    user_id: str = ""
+    queue: str = ""
+    redelivered: bool = False
+    tag: int = 0
+
+
+def from_aiormq(message: DeliveredMessage, queue: str) -> Delivery:
+    properties = message.header.properties
+    delivery = cast(spec.Basic.Deliver, message.delivery)
+    return Delivery(
+        body=message.body,
+        key=delivery.routing_key or "",
+        content_type=properties.content_type or "",
+        headers=dict(properties.headers or {}),
+        message_id=properties.message_id or "",
+        user_id=properties.user_id or "",
+        queue=queue,
+        redelivered=bool(delivery.redelivered),
+        tag=delivery.delivery_tag or 0,
+    )
