@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,7 +18,7 @@ from nexus_shared.errors import Flaw, InputInvalid
 MAX_DEPTH = 32
 MAX_KEYS = 2_000
 MAX_NUMBER = 2**53
-_SPACE_BEFORE_COLON = (b" :", b"\t:", b"\n:", b"\r:")
+_SPACE_BEFORE_COLON = re.compile(rb'"[ \t\r\n]+:')
 
 
 class NotJson(InputInvalid):
@@ -37,9 +37,8 @@ class _Bad:
         self.code, self.message = code, message
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A value, how many keys it has, and the first thing in it that cannot be stored."""
+class Inspected(NamedTuple):
+    """A value, how many keys it has (-1: too deep to tell), and the first thing in it that cannot be stored."""
 
     value: Any
     keys: int
@@ -55,7 +54,8 @@ def load(content: bytes) -> tuple[list[Inspected], bool]:
         items, is_array = _items(orjson.loads(content))
     except orjson.JSONDecodeError:
         return _load_slowly(content)
-    if b"\\u0000" in content or _may_repeat_keys(content, sum(item.keys for item in items)):
+    keys = [item.keys for item in items]
+    if -1 not in keys and (b"\\u0000" in content or _may_repeat_keys(content, sum(keys))):
         return _load_slowly(content)
     return items, is_array
 
@@ -108,7 +108,7 @@ def _may_repeat_keys(content: bytes, keys: int) -> bool:
     Every key is followed by `":`, so `":` stands at least as often as there are keys in the text. If it stands exactly
     as often as there are keys in the parsed document, none was dropped. A space before a colon spoils the count.
     """
-    return content.count(b'":') != keys or any(space in content for space in _SPACE_BEFORE_COLON)
+    return content.count(b'":') != keys or _SPACE_BEFORE_COLON.search(content) is not None
 
 
 def _load_slowly(content: bytes) -> tuple[list[Inspected], bool]:

@@ -1,0 +1,106 @@
+"""Appending: whoever brings events waits here; each statement takes what arrived during the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+
+from nexus_ingest.domain.content import placed
+from nexus_ingest.domain.frames import Recorded
+from nexus_ingest.domain.tail import Tail
+from nexus_ingest.store.log import Answer, LogStore, Row
+from nexus_shared.database import is_away
+from nexus_shared.errors import RetryLater, StoreAway
+
+MOST_ROWS = 1_000
+MOST_WAITING = 20_000
+
+
+class Ready(NamedTuple):
+    """A row to append and the event as it will go out."""
+
+    row: Row
+    outgoing: bytes
+
+
+@dataclass
+class _Waiting:
+    events: Sequence[Ready]
+    answered: asyncio.Future[list[Answer]] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Appender:
+    """One append at a time per process: the database serialises them anyway, and so answers come in log order."""
+
+    def __init__(self, log: LogStore, tail: Tail, on_append: Callable[[], None]) -> None:
+        self._log, self._tail, self._on_append = log, tail, on_append
+        self._waiting: list[_Waiting] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def append(self, events: Sequence[Ready]) -> list[Answer]:
+        """Answers in the order of `events`. Raises StoreAway when PostgreSQL does not answer: outcome unknown."""
+        if not events:
+            return []
+        if sum(len(waiting.events) for waiting in self._waiting) > MOST_WAITING:
+            raise RetryLater(
+                "More events are waiting than can be taken in; try again", after=timedelta(seconds=2)
+            )
+        waiting = _Waiting(events)
+        self._waiting.append(waiting)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await waiting.answered
+
+    async def _work(self) -> None:
+        while self._waiting:
+            group = self._take()
+            events = [event for waiting in group for event in waiting.events]
+            try:
+                answers = await self._log.append([event.row for event in events])
+            except Exception as error:
+                for waiting in group:
+                    _fail(waiting, error)
+                continue
+            self._settle(group, events, answers)
+
+    def _take(self) -> list[_Waiting]:
+        """At least one group, and as many more as fit in one statement."""
+        group, rows = [], 0
+        while self._waiting and (not group or rows + len(self._waiting[0].events) <= MOST_ROWS):
+            waiting = self._waiting.pop(0)
+            group.append(waiting)
+            rows += len(waiting.events)
+        return group
+
+    def _settle(self, group: list[_Waiting], events: Sequence[Ready], answers: Sequence[Answer]) -> None:
+        self._tail.add(
+            [
+                Recorded(
+                    answer.position,
+                    event.row.lane,
+                    event.row.tenant_id,
+                    event.row.type,
+                    event.row.event_id,
+                    placed(event.outgoing, answer.position, answer.recorded_at),
+                )
+                for event, answer in zip(events, answers, strict=True)
+                if answer.status == "stored"
+            ]
+        )
+        self._on_append()
+        start = 0
+        for waiting in group:
+            end = start + len(waiting.events)
+            if not waiting.answered.done():
+                waiting.answered.set_result(list(answers[start:end]))
+            start = end
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answered.done():
+        waiting.answered.set_exception(StoreAway() if is_away(error) else error)

@@ -1,0 +1,138 @@
+"""Recording: envelopes in, one verdict per event out. What AMQP brought and cannot be recorded is quarantined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nexus_ingest.domain.content import digest_of, outgoing, sealed_plain
+from nexus_ingest.domain.door import Admitted, Publisher, Refused, admit, broker_publisher
+from nexus_ingest.domain.frames import lane_for
+from nexus_ingest.domain.quarantining import Rejected, conflict_of, rejected_event, rejected_message
+from nexus_ingest.handlers.appending import Appender, Ready
+from nexus_ingest.handlers.quarantine import Quarantine
+from nexus_ingest.handlers.sealing import PersonKey, Sealer, seal_part
+from nexus_ingest.store.log import Answer, Row
+from nexus_shared import strict_json, wire
+from nexus_shared.errors import InputInvalid
+from nexus_shared.messaging.delivery import Delivery
+from nexus_shared.strict_json import Inspected
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one event: an answer of the log, or why it was refused."""
+
+    answer: Answer | None = None
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch of AMQP messages, ready to append, and what of it goes to quarantine."""
+
+    ready: Sequence[Ready]
+    rejected: Sequence[Rejected]
+
+
+class Recorder:
+    """The one way in, for AMQP and HTTP alike."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        sealer: Sealer,
+        quarantine: Quarantine,
+        digest_key: bytes,
+        clock: Callable[[], datetime],
+        window: timedelta,
+    ) -> None:
+        self._appender, self._sealer, self._quarantine = appender, sealer, quarantine
+        self._digest_key, self._clock, self._window = digest_key, clock, window
+
+    async def record(self, items: Sequence[Inspected], publisher: Publisher) -> list[Verdict]:
+        """One verdict per item, in order (HTTP): nothing is quarantined, the caller is told instead."""
+        judged = [self._judge(item, publisher) for item in items]
+        admitted = [verdict for verdict in judged if isinstance(verdict, Admitted)]
+        answers = iter(await self._appender.append(await self._ready(admitted)))
+        return [
+            Verdict(refused=verdict) if isinstance(verdict, Refused) else Verdict(answer=next(answers))
+            for verdict in judged
+        ]
+
+    async def prepare(self, batch: Sequence[Delivery]) -> Prepared:
+        """Everything about AMQP messages that needs no order: read, judge, seal."""
+        admitted: list[Admitted] = []
+        rejected: list[Rejected] = []
+        for delivery in batch:
+            publisher = broker_publisher(delivery.key, delivery.user_id)
+            try:
+                items, is_batch = wire.read(delivery.body, delivery.content_type, delivery.headers)
+            except InputInvalid as error:
+                rejected.append(rejected_message(delivery, publisher, error))
+                continue
+            for item in items:
+                verdict = self._judge(item, publisher, "" if is_batch else delivery.key)
+                if isinstance(verdict, Refused):
+                    rejected.append(rejected_event(item.value, delivery, publisher, verdict))
+                else:
+                    admitted.append(verdict)
+        return Prepared(await self._ready(admitted), rejected)
+
+    async def commit(self, prepared: Prepared) -> None:
+        """The append, and the quarantine of what is unfit or contradicts what was recorded."""
+        answers = await self._appender.append(prepared.ready)
+        conflicts = [
+            conflict_of(
+                ready.row.tenant_id, ready.row.source, ready.row.event_id, ready.row.type, ready.outgoing
+            )
+            for ready, answer in zip(prepared.ready, answers, strict=True)
+            if answer.status == "conflict"
+        ]
+        if rejected := [*prepared.rejected, *conflicts]:
+            facts = await self._quarantine.keep(rejected)
+            await self.record([strict_json.inspect(fact) for fact in facts], self._quarantine.publisher)
+
+    def _judge(self, item: Inspected, publisher: Publisher, key: str = "") -> Admitted | Refused:
+        try:
+            return admit(item, publisher, now=self._clock(), window=self._window, key=key)
+        except Refused as refused:
+            return refused
+
+    async def _ready(self, admitted: Sequence[Admitted]) -> list[Ready]:
+        """Rows with the personal part sealed under each person's key."""
+        plain = [sealed_plain(event) for event in admitted]
+        keys = await self._sealer.keys_of(
+            (event.event.tenantid, event.person) for event, text in zip(admitted, plain, strict=True) if text
+        )
+        return [
+            self._ready_one(event, text, keys.get((event.event.tenantid, event.person)))
+            for event, text in zip(admitted, plain, strict=True)
+        ]
+
+    def _ready_one(self, admitted: Admitted, plain: bytes | None, key: PersonKey | None) -> Ready:
+        event = admitted.event
+        sealed = None
+        if plain is not None and key is not None:
+            sealed = seal_part(key, plain, event.tenantid, event.source, event.id)
+        row = Row(
+            lane=lane_for(event.tenantid, admitted.subject, event.id),
+            tenant_id=event.tenantid,
+            source=event.source,
+            event_id=event.id,
+            type=event.type,
+            is_known=admitted.is_known,
+            schema_version=event.schemaversion,
+            subject=admitted.subject,
+            occurred_at=admitted.occurred_at,
+            correlation_id=admitted.correlation_id,
+            causation_id=event.causationid,
+            hops=event.hops,
+            traceparent=event.traceparent,
+            data=strict_json.dumps(admitted.open).decode(),
+            sealed=sealed,
+            key_id=key.key_id if sealed is not None and key is not None else None,
+            digest=digest_of(self._digest_key, admitted),
+        )
+        return Ready(row, outgoing(admitted))

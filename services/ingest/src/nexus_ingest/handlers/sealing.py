@@ -1,0 +1,118 @@
+"""Sealing personal data at the door and opening it for those who may read, one key per person."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from nexus_ingest.domain.content import Stored, rejoined
+from nexus_ingest.domain.frames import Recorded
+from nexus_ingest.store.keys import KeyStore
+from nexus_shared.sealing import KEY_BYTES, MasterKeys, seal, unseal
+
+CACHED_KEYS = 50_000
+CACHED_SECONDS = 300.0
+"""An erased person's key is forgotten by every instance within this time."""
+
+Person = tuple[str, str]
+"""Tenant and person (`patient/P-17`)."""
+
+
+class PersonKey:
+    __slots__ = ("aead", "expires_at", "key_id")
+
+    def __init__(self, key_id: UUID, raw: bytes) -> None:
+        self.key_id = key_id
+        self.aead = AESGCM(raw)
+        self.expires_at = time.monotonic() + CACHED_SECONDS
+
+
+class Sealer:
+    """Keys by person, made on first sight. In the database a person is only a keyed hash."""
+
+    def __init__(self, store: KeyStore, master: MasterKeys) -> None:
+        self._store, self._master = store, master
+        self._pseudonym_key = master.derived("pseudonym")
+        self._by_person: OrderedDict[Person, PersonKey] = OrderedDict()
+
+    def pseudonym(self, person: Person, generation: int = 0) -> UUID:
+        """The key's id: the same for the same person, and telling nothing about them."""
+        text = f"{person[0]}|{person[1]}|{generation}".encode()
+        return UUID(bytes=hmac.digest(self._pseudonym_key, text, hashlib.sha256)[:16])
+
+    async def keys_of(self, persons: Iterable[Person]) -> dict[Person, PersonKey]:
+        """A usable key for each person; new ones are stored before they are used."""
+        now = time.monotonic()
+        found: dict[Person, PersonKey] = {}
+        missing: dict[Person, int] = {}
+        for person in set(persons):
+            key = self._by_person.get(person)
+            if key is not None and key.expires_at > now:
+                found[person] = key
+            else:
+                missing[person] = 0
+        while missing:
+            found.update(made := await self._fetch(missing))
+            missing = {person: generation for person, generation in missing.items() if person not in made}
+        return found
+
+    async def _fetch(self, missing: dict[Person, int]) -> dict[Person, PersonKey]:
+        """One round: proposes a new key for each; whoever was first wins. Destroyed keys move to the next generation."""
+        raw = {person: os.urandom(KEY_BYTES) for person in missing}
+        ids = {person: self.pseudonym(person, generation) for person, generation in missing.items()}
+        proposals = [(ids[p], p[0], self._master.seal(raw[p], f"{p[0]}|{ids[p]}")) for p in sorted(missing)]
+        stored = await self._store.ensure(proposals)
+        made = {}
+        for person, key_id in ids.items():
+            wrapped = stored.get(key_id, b"")
+            if wrapped is None:
+                missing[person] += 1
+            elif wrapped:
+                made[person] = PersonKey(key_id, self._master.open(wrapped, f"{person[0]}|{key_id}"))
+                self._remember(person, made[person])
+        return made
+
+    def _remember(self, person: Person, key: PersonKey) -> None:
+        self._by_person[person] = key
+        self._by_person.move_to_end(person)
+        while len(self._by_person) > CACHED_KEYS:
+            self._by_person.popitem(last=False)
+
+    async def erase(self, person: Person) -> list[UUID]:
+        """The ids of every generation of this person's keys, forgotten here; the caller destroys them."""
+        self._by_person.pop(person, None)
+        ids = [self.pseudonym(person, generation) for generation in range(32)]
+        return list(await self._store.find(ids))
+
+    async def open(self, rows: Sequence[Stored]) -> list[Recorded]:
+        """Rows of the log as outgoing events; what belongs to an erased person stays closed."""
+        wrapped = await self._store.find(list({row.key_id for row in rows if row.key_id is not None}))
+        keys = {
+            key_id: AESGCM(self._master.open(key, f"{tenant}|{key_id}"))
+            for key_id, (tenant, key) in wrapped.items()
+            if key is not None
+        }
+        return [self._open_one(row, keys.get(row.key_id)) for row in rows]
+
+    def _open_one(self, row: Stored, key: AESGCM | None) -> Recorded:
+        plain = None
+        if row.sealed is not None and key is not None:
+            plain = unseal(key, row.sealed, associated(row.tenant_id, row.source, row.event_id))
+        event_json = rejoined(row, plain)
+        return Recorded(row.position, row.lane, row.tenant_id, row.type, row.event_id, event_json)
+
+
+def associated(tenant_id: str, source: str, event_id: str) -> bytes:
+    """A sealed part opens only in the row it was sealed for."""
+    return f"{tenant_id}|{source}|{event_id}".encode()
+
+
+def seal_part(key: PersonKey, plain: bytes, tenant_id: str, source: str, event_id: str) -> bytes:
+    return seal(key.aead, plain, associated(tenant_id, source, event_id))

@@ -1,0 +1,1 @@
+"""All SQL of ingest, by what it is about."""
