@@ -6,8 +6,6 @@ scripts of the package's library directory are run instead.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import secrets
@@ -19,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nexus_shared import topology
 from nexus_shared.testing.processes import (
     LOOPBACK,
     Account,
@@ -32,7 +31,6 @@ from nexus_shared.testing.processes import (
     wait_until,
 )
 
-ADMIN = "nexus-admin"
 START_SECONDS = 60
 STOP_SECONDS = 60
 PLACES = (
@@ -59,27 +57,16 @@ def scripts() -> Path | None:
     return sorted(found)[-1] if found else None
 
 
-def password_hash(password: str) -> str:
-    """A password as definitions carry it: base64 of salt and SHA-256 of salt and password."""
-    salt = secrets.token_bytes(4)
-    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
-
-
-def with_admin(definitions: Definitions, password: str) -> dict[str, Any]:
+def with_admin(layout: Definitions, password: str) -> dict[str, Any]:
     """The definitions with the admin user in them and its rights on every vhost they name."""
-    vhosts = sorted({"/"} | {vhost["name"] for vhost in definitions.get("vhosts", ())})
-    admin = {
-        "name": ADMIN,
-        "password_hash": password_hash(password),
-        "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": "administrator",
-    }
-    everything = {"user": ADMIN, "configure": ".*", "write": ".*", "read": ".*"}
-    others = [grant for grant in definitions.get("permissions", ()) if grant["user"] != ADMIN]
+    vhosts = sorted({"/"} | {vhost["name"] for vhost in layout.get("vhosts", ())})
+    everything = {"user": topology.ADMIN, "configure": ".*", "write": ".*", "read": ".*"}
+    others = [grant for grant in layout.get("permissions", ()) if grant["user"] != topology.ADMIN]
+    admins = topology.definitions(passwords={topology.ADMIN: password})["users"]
     return {
-        **definitions,
+        **layout,
         "vhosts": [{"name": name} for name in vhosts],
-        "users": [user for user in definitions.get("users", ()) if user["name"] != ADMIN] + [admin],
+        "users": [user for user in layout.get("users", ()) if user["name"] != topology.ADMIN] + admins,
         "permissions": others + [{**everything, "vhost": vhost} for vhost in vhosts],
     }
 
@@ -139,18 +126,16 @@ class PrivateRabbitMQ:
         if pid := self.pid:
             os.kill(pid, signal.SIGCONT)
 
-    def load_at_start(self, definitions: Definitions, password: str) -> None:
+    def load_at_start(self, layout: Definitions, password: str) -> None:
         """Keep definitions that every start of the node loads; the admin user is put into them."""
         self._account.make_directories(self.directory)
-        text = json.dumps(with_admin(definitions, password), indent=1)
+        text = json.dumps(with_admin(layout, password), indent=1)
         self._account.write(self.directory / "definitions.json", text)
 
-    def import_definitions(
-        self, definitions: Definitions, name: str, ports: NodePorts, password: str
-    ) -> None:
+    def import_definitions(self, layout: Definitions, name: str, ports: NodePorts, password: str) -> None:
         """Add to the running node what the definitions name; takes about 3 s (rabbitmqctl)."""
         file = self.directory / f"import-{secrets.token_hex(4)}.json"
-        self._account.write(file, json.dumps(with_admin(definitions, password)))
+        self._account.write(file, json.dumps(with_admin(layout, password)))
         try:
             self.control("import_definitions", str(file), name=name, ports=ports)
         finally:
@@ -202,7 +187,7 @@ class PrivateRabbitMQ:
         users = (
             f"load_definitions = {definitions}\n"
             if definitions.exists()
-            else f"default_user = {ADMIN}\ndefault_pass = {password}\n"
+            else f"default_user = {topology.ADMIN}\ndefault_pass = {password}\n"
         )
         write(
             here / "rabbitmq.conf",

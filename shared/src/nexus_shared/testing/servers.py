@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from nexus_shared import topology
 from nexus_shared.testing.private_postgres import SUPERUSER, PrivatePostgres
-from nexus_shared.testing.private_rabbitmq import ADMIN, Definitions, NodePorts, PrivateRabbitMQ
+from nexus_shared.testing.private_rabbitmq import Definitions, NodePorts, PrivateRabbitMQ
 from nexus_shared.testing.processes import LOOPBACK, Account, ServerNotFit, answers, free_port
 
 __all__ = ["PrivateServers", "ServerNotFit", "ServerUrls"]
@@ -88,7 +89,7 @@ class PrivateServers:
             raise ServerNotFit(f"No servers were ever started in {self.directory}: call up() first.")
         return ServerUrls(
             f"postgresql://{SUPERUSER}:{state.postgres_password}@{LOOPBACK}:{state.postgres_port}/postgres",
-            f"amqp://{ADMIN}:{state.amqp_password}@{LOOPBACK}:{state.amqp_port}/%2F",
+            f"amqp://{topology.ADMIN}:{state.amqp_password}@{LOOPBACK}:{state.amqp_port}/%2F",
         )
 
     @property
@@ -165,6 +166,9 @@ class PrivateServers:
         """Add users, vhosts, queues … to the running node (about 3 s); the admin gets every vhost named."""
         state = self._load()
         self._rabbitmq.import_definitions(definitions, state.node, state.node_ports, state.amqp_password)
+
+    def delete_vhost(self, name: str) -> None:
+        self.rabbitmqctl("delete_vhost", name)
 
     def load_at_start(self, definitions: Definitions) -> None:
         """From now on the node loads these definitions whenever it starts."""
