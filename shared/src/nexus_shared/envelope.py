@@ -105,5 +105,5 @@ class RetryPolicy(BaseModel):
 class Command(Event):
     """A request to one owner, imperative (`whatsapp.send_message`): `id` is the action's id and idempotency key."""
 
-    deadline: AwareDatetime
+    deadline: AwareDatetime | None = None
     retry: RetryPolicy = RetryPolicy()

@@ -6,7 +6,6 @@ A sealed value is key-id length (1 byte) ‖ key id ‖ nonce (12) ‖ ciphertex
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import os
@@ -47,16 +46,10 @@ class MasterKeys:
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
-            raise ValueError("NEXUS_MASTER_KEYS: expected 'kid:base64,…' with 32 bytes each")
+            raise ValueError("master keys: expected at least one, 32 bytes each")
         self._raw = dict(keys)
         self._keys = {kid: AESGCM(key) for kid, key in keys.items()}
         self._current = next(iter(keys))
-
-    @classmethod
-    def parse(cls, text: str) -> MasterKeys:
-        """From `kid:base64,kid:base64`."""
-        pairs = (item.strip().partition(":") for item in text.split(",") if item.strip())
-        return cls({kid: base64.b64decode(key) for kid, _, key in pairs})
 
     def seal(self, plain: bytes, associated: str) -> bytes:
         kid = self._current.encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from nexus_shared.envelope import BATCH, STRUCTURED
@@ -20,6 +21,7 @@ class Recorded(NamedTuple):
     """An event with its place in the log, as JSON ready to send."""
 
     position: int
+    recorded_at: datetime
     lane: int
     tenant_id: str
     type: str

@@ -35,3 +35,7 @@ class Tail:
             return []
         start = position + 1 - self._events[0].position
         return self._events[start : start + limit] if start >= 0 else []
+
+    def ends_at(self, position: int) -> bool:
+        """True when `position` is the newest event here."""
+        return bool(self._events) and self._events[-1].position == position

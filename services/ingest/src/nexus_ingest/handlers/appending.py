@@ -70,7 +70,8 @@ class Appender:
 
     def _take(self) -> list[_Waiting]:
         """At least one group, and as many more as fit in one statement."""
-        group, rows = [], 0
+        group: list[_Waiting] = []
+        rows = 0
         while self._waiting and (not group or rows + len(self._waiting[0].events) <= MOST_ROWS):
             waiting = self._waiting.pop(0)
             group.append(waiting)
@@ -82,6 +83,7 @@ class Appender:
             [
                 Recorded(
                     answer.position,
+                    answer.recorded_at,
                     event.row.lane,
                     event.row.tenant_id,
                     event.row.type,

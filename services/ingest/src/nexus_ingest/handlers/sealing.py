@@ -64,7 +64,10 @@ class Sealer:
         return found
 
     async def _fetch(self, missing: dict[Person, int]) -> dict[Person, PersonKey]:
-        """One round: proposes a new key for each; whoever was first wins. Destroyed keys move to the next generation."""
+        """One round: proposes a new key for each, and whoever was first wins.
+
+        A destroyed key moves its person to the next generation.
+        """
         raw = {person: os.urandom(KEY_BYTES) for person in missing}
         ids = {person: self.pseudonym(person, generation) for person, generation in missing.items()}
         proposals = [(ids[p], p[0], self._master.seal(raw[p], f"{p[0]}|{ids[p]}")) for p in sorted(missing)]
@@ -93,7 +96,8 @@ class Sealer:
 
     async def open(self, rows: Sequence[Stored]) -> list[Recorded]:
         """Rows of the log as outgoing events; what belongs to an erased person stays closed."""
-        wrapped = await self._store.find(list({row.key_id for row in rows if row.key_id is not None}))
+        ids = list({row.key_id for row in rows if row.key_id is not None})
+        wrapped = await self._store.find(ids) if ids else {}
         keys = {
             key_id: AESGCM(self._master.open(key, f"{tenant}|{key_id}"))
             for key_id, (tenant, key) in wrapped.items()
@@ -106,7 +110,9 @@ class Sealer:
         if row.sealed is not None and key is not None:
             plain = unseal(key, row.sealed, associated(row.tenant_id, row.source, row.event_id))
         event_json = rejoined(row, plain)
-        return Recorded(row.position, row.lane, row.tenant_id, row.type, row.event_id, event_json)
+        return Recorded(
+            row.position, row.recorded_at, row.lane, row.tenant_id, row.type, row.event_id, event_json
+        )
 
 
 def associated(tenant_id: str, source: str, event_id: str) -> bytes:

@@ -30,7 +30,8 @@ class RelayStore:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 "update relays set epoch = epoch + 1, owner = $2,"
-                " leased_until = clock_timestamp() + $3 * interval '1 s' where name = $1 and leased_until < clock_timestamp()"
+                " leased_until = clock_timestamp() + $3 * interval '1 s'"
+                " where name = $1 and leased_until < clock_timestamp()"
                 " returning position, recorded_at, lane_positions, epoch",
                 name,
                 self._owner,
@@ -73,9 +74,9 @@ class RelayStore:
         async with self._database.connection() as connection:
             await connection.execute(
                 "insert into reader_positions as r (service, lane_positions) values ($1, $2)"
-                " on conflict (service) do update set lane_positions ="
-                " (select array_agg(greatest(a, b) order by n) from unnest(r.lane_positions, excluded.lane_positions) with ordinality as t (a, b, n)),"
-                " reported_at = clock_timestamp()",
+                " on conflict (service) do update set reported_at = clock_timestamp(), lane_positions ="
+                " (select array_agg(greatest(a, b) order by n)"
+                " from unnest(r.lane_positions, excluded.lane_positions) with ordinality as t (a, b, n))",
                 service,
                 list(lane_positions),
             )
@@ -84,6 +85,7 @@ class RelayStore:
     async def reader_positions(self, service: str) -> Sequence[int] | None:
         """The 16 lane positions a service has processed; None when it never reported."""
         async with self._database.connection() as connection:
-            return await connection.fetchval(
+            positions = await connection.fetchval(
                 "select lane_positions from reader_positions where service = $1", service
             )
+        return list(positions) if positions is not None else None

@@ -1,0 +1,1 @@
+"""REST routes of ingest: events, quarantine, tokens, tenants."""

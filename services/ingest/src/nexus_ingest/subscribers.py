@@ -1,0 +1,38 @@
+"""What ingest listens to: the inbound queue, in batches, and its commands."""
+
+from __future__ import annotations
+
+from nexus_ingest.handlers.recording import Prepared, Recorder
+from nexus_ingest.handlers.relaying import Resender
+from nexus_ingest.settings import Settings
+from nexus_ingest.store.relays import RelayStore
+from nexus_shared.database import is_away
+from nexus_shared.envelope import Command
+from nexus_shared.messaging.batch_reader import BatchReader
+from nexus_shared.messaging.subscribing import Subscribers
+from nexus_shared.topology import RECORD_QUEUE, commands_of
+
+
+def inbound(settings: Settings, recorder: Recorder) -> BatchReader[Prepared]:
+    """A system of a clinic, or a service of ours, says that something happened."""
+    return BatchReader(
+        settings.amqp_url, [RECORD_QUEUE], recorder, name="ingest.record", is_away=is_away, max_messages=500
+    )
+
+
+def commands(settings: Settings, resender: Resender, relays: RelayStore) -> Subscribers:
+    """Our own services ask for what they missed, and tell how far they are."""
+    subscribers = Subscribers(settings.amqp_url, "ingest")
+
+    async def resend(command: Command, _: object) -> None:
+        """A reader missed frames of a lane."""
+        await resender.resend(int(command.data["lane"]), int(command.data["after"]))
+
+    async def report_positions(command: Command, _: object) -> None:
+        """A reader has come this far."""
+        await relays.report(command.source, [int(position) for position in command.data["lane_positions"]])
+
+    subscribers.commands(
+        commands_of("ingest"), {"ingest.resend": resend, "ingest.report_positions": report_positions}
+    )
+    return subscribers
