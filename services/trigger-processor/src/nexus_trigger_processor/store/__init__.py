@@ -1,0 +1,1 @@
+"""All SQL of trigger-processor, by what it is about."""

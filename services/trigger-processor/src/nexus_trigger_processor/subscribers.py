@@ -1,0 +1,32 @@
+"""What trigger-processor listens to: the log, lane by lane, and its commands."""
+
+from __future__ import annotations
+
+from nexus_shared.database import is_away
+from nexus_shared.envelope import Command
+from nexus_shared.lanes import Frame
+from nexus_shared.messaging.batch_reader import BatchReader
+from nexus_shared.messaging.subscribing import Subscribers
+from nexus_shared.topology import LANES, commands_of, log_queue
+from nexus_trigger_processor.handlers.matching import Matcher
+from nexus_trigger_processor.settings import Settings
+
+SERVICE = "trigger-processor"
+
+
+def lanes(settings: Settings, matcher: Matcher) -> BatchReader[list[Frame]]:
+    """Something happened and is recorded: does a trigger want to know?"""
+    queues = [log_queue(SERVICE, lane) for lane in range(LANES)]
+    return BatchReader(settings.amqp_url, queues, matcher, name="nexus.log", is_away=is_away, max_messages=64)
+
+
+def commands(settings: Settings, matcher: Matcher) -> Subscribers:
+    """Somebody asks this service for something."""
+    subscribers = Subscribers(settings.amqp_url, SERVICE)
+
+    async def process_event(command: Command, _: object) -> None:
+        """An event is to be matched once more; only what is missing is created."""
+        await matcher.match_again(command.data["event"])
+
+    subscribers.commands(commands_of(SERVICE), {"trigger_processor.process_event": process_event})
+    return subscribers
