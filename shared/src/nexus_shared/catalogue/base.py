@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,10 @@ class DataClass(StrEnum):
     @property
     def is_sealed(self) -> bool:
         return self in (DataClass.PERSONAL, DataClass.HEALTH)
+
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Old data → the same data in the next version. Pure: it may not change what it is given."""
 
 
 class Part(BaseModel):
@@ -40,7 +44,13 @@ class Part(BaseModel):
 
 
 class EventData(Part):
-    """The `data` of one event type. Every field has a description and a data class."""
+    """The `data` of one event type, in its newest version. Every field has a description and a data class.
+
+    A class that changes so that old data no longer fits says in `upcasters` how to read it: the first turns version 1
+    into 2, the next 2 into 3. The number of upcasters makes the version.
+    """
+
+    upcasters: ClassVar[tuple[Upcaster, ...]] = ()
 
 
 def open_field(

@@ -23,9 +23,6 @@ NOTIFICAME_GATEWAY = "notificame-gateway"
 INGEST = "ingest"
 ACTION_OWNERS = (TRIGGER_PROCESSOR, WHATSAPP_GATEWAY, N8N_BRIDGE, AI_SERVICE, NOTIFICAME_GATEWAY)
 
-Upcaster = Callable[[Data], Data]
-"""Old data → the same data in the next version. Pure; may not change what it is given."""
-
 DataModel = TypeVar("DataModel", bound=EventData)
 
 
@@ -55,11 +52,10 @@ class EventType:
     used_by: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
     is_derived: bool = False
-    upcasters: tuple[Upcaster, ...] = ()
 
     @property
     def version(self) -> int:
-        return len(self.upcasters) + 1
+        return len(self.data.upcasters) + 1
 
     @property
     def subject(self) -> str | None:
@@ -111,7 +107,7 @@ class EventType:
                 f"Version {version} of '{self.name}' is not known here, the newest is {self.version}. "
                 f"Update this service, or publish version {self.version}."
             )
-        for upcaster in self.upcasters[version - 1 :]:
+        for upcaster in self.data.upcasters[version - 1 :]:
             data = upcaster(data)
         return data
 
@@ -155,8 +151,8 @@ class Family:
         self.name = name
         self.title_pt = title_pt
         self.types: list[EventType] = []
-        self._subject = subject
-        self._owners = frozenset(owners)
+        self._subjects = (subject,) if subject else ()
+        self._owners = owners
 
     def event(
         self,
@@ -169,11 +165,8 @@ class Family:
         used_by: str = "",
         one_of: tuple[str, ...] = (),
         is_derived: bool = False,
-        upcasters: tuple[Upcaster, ...] = (),
     ) -> Callable[[type[DataModel]], type[DataModel]]:
         """Declares the class below as the data of event type `name`. A derived one is trigger-processor's alone."""
-        usual = (self._subject,) if self._subject else ()
-        granted = (TRIGGER_PROCESSOR,) if is_derived else owners if owners is not None else self._owners
 
         def declare(model: type[DataModel]) -> type[DataModel]:
             event_type = EventType(
@@ -181,12 +174,11 @@ class Family:
                 data=model,
                 meaning=meaning,
                 meaning_pt=meaning_pt,
-                subjects=usual if subjects is None else subjects,
-                owners=frozenset(granted),
+                subjects=subjects or self._subjects,
+                owners=frozenset((TRIGGER_PROCESSOR,) if is_derived else owners or self._owners),
                 used_by=tuple(used_by.split()),
                 one_of=one_of,
                 is_derived=is_derived,
-                upcasters=upcasters,
             )
             self.types.append(event_type)
             return model

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -19,7 +20,8 @@ from nexus_shared.catalogue.schemas import schema_of
 DOCS = Path("docs/events")
 
 
-def generated() -> dict[Path, bytes]:
+@cache
+def generated() -> Mapping[Path, bytes]:
     """All generated files, by path below the folder of event documents."""
     files = {Path("README.md"): page().encode()}
     for name, event_type in all_types().items():
@@ -71,7 +73,7 @@ def _difference(path: Path, content: bytes) -> str:
     return "" if path.read_bytes() == content else f"{path} is out of date"
 
 
-def _stale(docs: Path, files: dict[Path, bytes]) -> list[Path]:
+def _stale(docs: Path, files: Mapping[Path, bytes]) -> list[Path]:
     return [path for path in sorted((docs / "schemas").glob("*.json")) if path.relative_to(docs) not in files]
 
 
