@@ -32,6 +32,10 @@ def test_the_time_zone_of_the_attempt_does_not_matter() -> None:
     assert sign([NEW_SECRET], "msg_1", in_sao_paulo, BODY) == sign([NEW_SECRET], "msg_1", NOW, BODY)
 
 
+def test_without_a_secret_there_is_an_id_and_a_time_but_no_signature() -> None:
+    assert set(sign([], "msg_1", NOW, BODY)) == {"webhook-id", "webhook-timestamp"}
+
+
 @pytest.mark.parametrize("known", [[OLD_SECRET], [NEW_SECRET], [OLD_SECRET, NEW_SECRET]])
 def test_during_rotation_either_secret_proves_the_message(known: list[str]) -> None:
     verify(known, sign([NEW_SECRET, OLD_SECRET], "msg_1", NOW, BODY), BODY)

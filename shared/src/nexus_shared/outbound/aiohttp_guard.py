@@ -9,7 +9,6 @@ resolver. A kept connection is reused only for the same scheme, host and port, a
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
 from ssl import SSLContext
@@ -71,7 +70,6 @@ def guarded_session(
     timeout: ClientTimeout,
     limit: int = 256,
     limit_per_host: int = 0,
-    headers: Mapping[str, str] | None = None,
     ssl: SSLContext | None = None,
     lookup: Lookup | None = None,
 ) -> ClientSession:
@@ -92,7 +90,6 @@ def guarded_session(
     return ClientSession(
         connector=connector,
         timeout=timeout,
-        headers=headers,
         skip_auto_headers=("Accept-Encoding",),
         cookie_jar=DummyCookieJar(),
         middlewares=(_judge_requests(policy),),

@@ -48,12 +48,15 @@ def secret_flaws(secret: str, pointer: str) -> list[Flaw]:
 def sign(secrets: Sequence[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:
     """The three headers of this attempt: `message_id` stays the same over attempts, `at` (aware) is the attempt's time.
 
-    `body` is UTF-8, as sent. Raises ValueError for a secret of another format or a body that is not UTF-8.
+    `body` is UTF-8, as sent. Without secrets there is no signature. Raises ValueError for a secret of another format or
+    a body that is not UTF-8.
     """
     text = body.decode()
     moment = at.astimezone(UTC)
-    signatures = " ".join([_signer(secret).sign(message_id, moment, text) for secret in secrets])
-    return {ID: message_id, TIMESTAMP: str(int(moment.timestamp())), SIGNATURE: signatures}
+    headers = {ID: message_id, TIMESTAMP: str(int(moment.timestamp()))}
+    if secrets:
+        headers[SIGNATURE] = " ".join([_signer(secret).sign(message_id, moment, text) for secret in secrets])
+    return headers
 
 
 def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes) -> None:

@@ -169,9 +169,10 @@ def _hung_up(request: web.Request, behaviour: Behaviour) -> web.Response:
 
 
 async def _answered(request: web.Request, behaviour: Behaviour) -> web.StreamResponse:
-    size = behaviour.body_bytes or len(behaviour.body.encode())
+    has_body = behaviour.status not in (204, 304)
+    size = (behaviour.body_bytes or len(behaviour.body.encode())) if has_body else 0
     answer = web.StreamResponse(status=behaviour.status, headers=behaviour.answer_headers())
-    answer.content_length = size
+    answer.content_length = size if has_body else None
     try:
         await answer.prepare(request)
         await _write_body(request, answer, behaviour, size)
