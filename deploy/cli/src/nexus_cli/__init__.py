@@ -1,0 +1,1 @@
+"""The `nexus` command: starts everything on one machine and operates it."""

@@ -66,10 +66,16 @@ class Account:
 
     def write(self, path: Path, text: str) -> None:
         """Write a file that only the account can read."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        write_private(path, text)
         self.own(path)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only the owner can read it (0600)."""
+    draft = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from nexus_shared import topology
 from nexus_shared.testing.private_postgres import SUPERUSER, PrivatePostgres
 from nexus_shared.testing.private_rabbitmq import Definitions, NodePorts, PrivateRabbitMQ
-from nexus_shared.testing.processes import LOOPBACK, Account, ServerNotFit, answers, free_port
+from nexus_shared.testing.processes import LOOPBACK, Account, ServerNotFit, answers, free_port, write_private
 
 __all__ = ["PrivateServers", "ServerNotFit", "ServerUrls"]
 
@@ -74,7 +74,7 @@ class PrivateServers:
         amqp_port: int | None = None,
     ) -> None:
         self.directory = directory.absolute()
-        self._definitions = definitions
+        self.definitions = definitions
         self._wanted = {"postgres_port": postgres_port, "amqp_port": amqp_port}
         self._state_file = self.directory / "servers.json"
         account = Account.of_servers()
@@ -172,7 +172,7 @@ class PrivateServers:
 
     def load_at_start(self, definitions: Definitions) -> None:
         """From now on the node loads these definitions whenever it starts."""
-        self._definitions = definitions
+        self.definitions = definitions
         with self._locked():
             self._rabbitmq.load_at_start(definitions, self._load().amqp_password)
 
@@ -187,8 +187,8 @@ class PrivateServers:
 
     def _start_rabbitmq(self) -> None:
         state = self._load()
-        if self._definitions is not None and self._rabbitmq.pid is None:
-            self._rabbitmq.load_at_start(self._definitions, state.amqp_password)
+        if self.definitions is not None and self._rabbitmq.pid is None:
+            self._rabbitmq.load_at_start(self.definitions, state.amqp_password)
         self._rabbitmq.start(state.node, state.node_ports, state.amqp_password)
 
     def _stop(self, *servers: PrivatePostgres | PrivateRabbitMQ) -> None:
@@ -236,10 +236,7 @@ class PrivateServers:
             ) from error
 
     def _save(self, state: State) -> None:
-        draft = self._state_file.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(state), file, indent=1)
-        draft.replace(self._state_file)
+        write_private(self._state_file, json.dumps(asdict(state), indent=1))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

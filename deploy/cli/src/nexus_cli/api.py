@@ -1,0 +1,91 @@
+"""The public APIs as the command uses them; problems become sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from nexus_cli.outcomes import CommandFailed
+
+SECONDS = 15.0
+
+
+class Api:
+    """One service's API for one key. Raises CommandFailed with what the service says."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"}
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """The answer's JSON; None for an empty one."""
+        answer = self._send(method, path, json=json, params=params, content_type=content_type)
+        if answer.is_error:
+            raise refusal(answer)
+        return answer.json() if answer.content else None
+
+    @contextmanager
+    def stream(
+        self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Iterator[httpx.Response]:
+        """A long answer, read as it comes."""
+        try:
+            with (
+                httpx.Client(timeout=httpx.Timeout(SECONDS, read=60)) as client,
+                client.stream(
+                    "GET", self._url + path, params=_given(params), headers={**self._headers, **headers}
+                ) as answer,
+            ):
+                if answer.is_error:
+                    answer.read()
+                    raise refusal(answer)
+                yield answer
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def _send(
+        self, method: str, path: str, *, json: object, params: Mapping[str, Any] | None, content_type: str
+    ) -> httpx.Response:
+        headers = self._headers | ({"Content-Type": content_type} if json is not None else {})
+        try:
+            return httpx.request(
+                method,
+                self._url + path,
+                json=json,
+                params=_given(params or {}),
+                headers=headers,
+                timeout=SECONDS,
+            )
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def _away(self, error: httpx.TransportError) -> CommandFailed:
+        return CommandFailed(f"{self._url} does not answer ({error}).", "Is it running? nexus status")
+
+
+def refusal(answer: httpx.Response) -> CommandFailed:
+    """A problem (RFC 9457) as a sentence, with a line for every flaw."""
+    try:
+        problem = answer.json()
+    except ValueError:
+        return CommandFailed(f"{answer.request.url} answered {answer.status_code}.")
+    detail = problem.get("detail") or problem.get("title") or f"status {answer.status_code}"
+    flaws = [
+        f"{flaw.get('pointer') or '(whole)'}: {flaw.get('message')}" for flaw in problem.get("errors", ())
+    ]
+    return CommandFailed(str(detail), "\n".join(flaws))
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}

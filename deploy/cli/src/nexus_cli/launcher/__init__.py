@@ -1,0 +1,1 @@
+"""The launcher: PostgreSQL, RabbitMQ and every service as processes of one machine."""
