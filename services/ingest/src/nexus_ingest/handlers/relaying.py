@@ -44,13 +44,7 @@ class Relay:
         has_beacons: bool = False,
     ) -> None:
         self._name, self._cut, self._has_beacons = name, cut, has_beacons
-        self._relays, self._log, self._sealer, self._tail, self._publisher = (
-            relays,
-            log,
-            sealer,
-            tail,
-            publisher,
-        )
+        self._relays, self._log, self._publisher = relays, log, publisher
         self._cursor: Cursor | None = None
         self._saved_position = 0
         self._saved_at = self._beacon_at = 0.0
