@@ -23,4 +23,4 @@ def derive(*parts: str | int | UUID) -> UUID:
 
 def is_tenant_id(text: str) -> bool:
     """True for a slug or UUID of 1 to 63 lower-case letters, digits and hyphens."""
-    return _TENANT.match(text) is not None
+    return _TENANT.fullmatch(text) is not None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
 
 from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One delivered message. `tag` is the channel's delivery tag; `user_id` was checked by the broker."""
 
     body: bytes
     key: str = ""
     content_type: str = ""
-    headers: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = {}
     message_id: str = ""
     user_id: str = ""
     queue: str = ""
@@ -31,7 +30,7 @@ def from_aiormq(message: DeliveredMessage, queue: str) -> Delivery:
         body=message.body,
         key=delivery.routing_key or "",
         content_type=properties.content_type or "",
-        headers=dict(properties.headers or {}),
+        headers=properties.headers or {},
         message_id=properties.message_id or "",
         user_id=properties.user_id or "",
         queue=queue,

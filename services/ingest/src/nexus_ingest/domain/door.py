@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from nexus_shared import catalogue, wire
+from nexus_shared.catalogue import EventType
 from nexus_shared.envelope import Event
 from nexus_shared.errors import Flaw, InputInvalid
 from nexus_shared.ids import PLATFORM, TenantId
@@ -19,8 +19,19 @@ AHEAD_ALLOWED = timedelta(hours=24)
 """A publisher's clock may run ahead by this much; more is a mistake worth telling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publisher:
+class Moment(NamedTuple):
+    """The door's clock, read once per batch: an event's time may lie between `oldest` and `latest`."""
+
+    now: datetime
+    oldest: datetime
+    latest: datetime
+
+    @classmethod
+    def at(cls, now: datetime, window: timedelta) -> Moment:
+        return cls(now, now - window, now + AHEAD_ALLOWED)
+
+
+class Publisher(NamedTuple):
     """Who speaks. A system of one tenant, or one of our services (then `tenant_id` is None: any tenant)."""
 
     name: str
@@ -29,8 +40,7 @@ class Publisher:
     may_backfill: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """An event that will be recorded: its envelope with defaults filled in, and its data cut in two."""
 
     event: Event
@@ -60,9 +70,7 @@ def broker_publisher(key: str, user: str) -> Publisher:
     return Publisher(user or f"key {key[:80]}", TenantId(key.partition(".")[0]))
 
 
-def admit(
-    item: Inspected, publisher: Publisher, *, now: datetime, window: timedelta, key: str = ""
-) -> Admitted:
+def admit(item: Inspected, publisher: Publisher, moment: Moment, key: str = "") -> Admitted:
     """The event, admitted. `key` is the routing key of a single AMQP message. Raises Refused."""
     if item.flaw is not None:
         raise Refused(item.flaw.code, item.flaw)
@@ -70,12 +78,12 @@ def admit(
         event = wire.envelope(item.value)
     except InputInvalid as error:
         raise Refused("envelope", *error.flaws) from None
-    _check_publisher(event, publisher, key)
-    occurred_at = _occurred_at(event, publisher, now, window)
-    return _cut(event, occurred_at)
+    kind = catalogue.find(event.type)
+    _check_publisher(event, publisher, key, kind.owners if kind is not None else owners_of(event.type))
+    return _cut(event, kind, _occurred_at(event, publisher, moment))
 
 
-def _check_publisher(event: Event, publisher: Publisher, key: str) -> None:
+def _check_publisher(event: Event, publisher: Publisher, key: str, owners: frozenset[str]) -> None:
     if publisher.tenant_id is not None and event.tenantid != publisher.tenant_id:
         message = f"This publisher speaks for '{publisher.tenant_id}'; send tenantid '{publisher.tenant_id}'"
         raise Refused("tenant_mismatch", Flaw("/tenantid", message, "tenant_mismatch"))
@@ -86,7 +94,6 @@ def _check_publisher(event: Event, publisher: Publisher, key: str) -> None:
     if key and key not in (f"{event.tenantid}.{event.type}", FACTS_KEY):
         message = f"The routing key is '{key[:120]}' but the body says '{event.tenantid}.{event.type}'; make them agree"
         raise Refused("key_mismatch", Flaw("/type", message, "key_mismatch"))
-    owners = owners_of(event.type)
     if owners and publisher.service not in owners:
         message = f"'{event.type}' is published by {', '.join(sorted(owners))} only"
         raise Refused("not_owner", Flaw("/type", message, "not_owner"))
@@ -107,31 +114,30 @@ def owners_of(type: str) -> frozenset[str]:
     return kind.owners if kind is not None else _owned_families().get(type.partition(".")[0], frozenset())
 
 
-def _occurred_at(event: Event, publisher: Publisher, now: datetime, window: timedelta) -> datetime:
+def _occurred_at(event: Event, publisher: Publisher, moment: Moment) -> datetime:
     if event.time is None:
-        return now
-    if event.time > now + AHEAD_ALLOWED:
+        return moment.now
+    if event.time > moment.latest:
         message = "The time lies more than 24 hours in the future; set the publisher's clock"
         raise Refused("time_ahead", Flaw("/time", message, "time_ahead"))
-    if event.time < now - window and not publisher.may_backfill:
-        message = f"The time lies more than {window.days} days back; importing history needs a key with events:backfill"
+    if event.time < moment.oldest and not publisher.may_backfill:
+        days = (moment.now - moment.oldest).days
+        message = (
+            f"The time lies more than {days} days back; importing history needs a key with events:backfill"
+        )
         raise Refused("too_old", Flaw("/time", message, "too_old"))
     return event.time
 
 
-def _cut(event: Event, occurred_at: datetime) -> Admitted:
-    kind = catalogue.find(event.type)
+def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitted:
+    subject, data = event.subject, event.data
     is_known = kind is not None and event.schemaversion <= kind.version
-    subject = event.subject
     if kind is not None and is_known:
-        data = (
-            event.data
-            if event.schemaversion == kind.version
-            else kind.upcast(event.schemaversion, event.data)
-        )
+        if event.schemaversion < kind.version:
+            data = kind.upcast(event.schemaversion, data)
         if flaws := kind.problems(data, subject):
             raise Refused("schema", *flaws)
-        subject = subject or kind.subject_of(event.data)
+        subject = subject or kind.subject_of(data)
         open_part, sealed = kind.split(event.data)
     else:
         open_part, sealed = catalogue.split_unknown(event.data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexus_ingest.domain.content import digest_of, outgoing, sealed_plain
-from nexus_ingest.domain.door import Admitted, Publisher, Refused, admit, broker_publisher
+from nexus_ingest.domain.door import Admitted, Moment, Publisher, Refused, admit, broker_publisher
 from nexus_ingest.domain.frames import lane_for
 from nexus_ingest.domain.quarantining import Rejected, conflict_of, rejected_event, rejected_message
 from nexus_ingest.handlers.appending import Appender, Ready
@@ -53,7 +53,8 @@ class Recorder:
 
     async def record(self, items: Sequence[Inspected], publisher: Publisher) -> list[Verdict]:
         """One verdict per item, in order (HTTP): nothing is quarantined, the caller is told instead."""
-        judged = [self._judge(item, publisher) for item in items]
+        moment = self._moment()
+        judged = [_judge(item, publisher, moment) for item in items]
         admitted = [verdict for verdict in judged if isinstance(verdict, Admitted)]
         answers = iter(await self._appender.append(await self._ready(admitted)))
         return [
@@ -65,6 +66,7 @@ class Recorder:
         """Everything about AMQP messages that needs no order: read, judge, seal."""
         admitted: list[Admitted] = []
         rejected: list[Rejected] = []
+        moment = self._moment()
         for delivery in batch:
             publisher = broker_publisher(delivery.key, delivery.user_id)
             try:
@@ -73,7 +75,7 @@ class Recorder:
                 rejected.append(rejected_message(delivery, publisher, error))
                 continue
             for item in items:
-                verdict = self._judge(item, publisher, "" if is_batch else delivery.key)
+                verdict = _judge(item, publisher, moment, "" if is_batch else delivery.key)
                 if isinstance(verdict, Refused):
                     rejected.append(rejected_event(item.value, delivery, publisher, verdict))
                 else:
@@ -94,11 +96,8 @@ class Recorder:
             facts = await self._quarantine.keep(rejected)
             await self.record([strict_json.inspect(fact) for fact in facts], self._quarantine.publisher)
 
-    def _judge(self, item: Inspected, publisher: Publisher, key: str = "") -> Admitted | Refused:
-        try:
-            return admit(item, publisher, now=self._clock(), window=self._window, key=key)
-        except Refused as refused:
-            return refused
+    def _moment(self) -> Moment:
+        return Moment.at(self._clock(), self._window)
 
     async def _ready(self, admitted: Sequence[Admitted]) -> list[Ready]:
         """Rows with the personal part sealed under each person's key."""
@@ -136,3 +135,10 @@ class Recorder:
             digest=digest_of(self._digest_key, admitted),
         )
         return Ready(row, outgoing(admitted))
+
+
+def _judge(item: Inspected, publisher: Publisher, moment: Moment, key: str = "") -> Admitted | Refused:
+    try:
+        return admit(item, publisher, moment, key)
+    except Refused as refused:
+        return refused
