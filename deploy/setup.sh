@@ -50,7 +50,7 @@ make_environment() {
 }
 
 install_packages() {
-  local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check) editable=() package
+  local pip=("$venv/bin/python" -m pip -qq --disable-pip-version-check) editable=() package
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
   say "Installing pinned dependencies …"
   "${pip[@]}" install --require-hashes -r requirements.lock -r deploy/build-requirements.lock

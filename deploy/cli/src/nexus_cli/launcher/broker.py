@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from nexus_cli.launcher.installation import DEMO_PUBLISHER, DEMO_TENANT, Installation, broker_clients
-from nexus_cli.launcher.secrets import ClientLogin, Secrets, new_password
+from nexus_cli.launcher.installation import DEMO_PUBLISHER, DEMO_TENANT, Installation, broker_client
+from nexus_cli.launcher.secrets import ClientLogin, Secrets, find_client, new_password
 from nexus_shared import topology
 
 
 def complete_secrets(installation: Installation) -> Secrets:
     """A password for every role and user there must be, kept; those that exist stay."""
-    secrets = installation.secrets()
-    for entry in installation.services:
-        secrets = secrets.with_passwords(
-            f"db:{entry.schema}", f"db:{entry.schema}_api", f"amqp:{entry.broker_user}"
-        )
-    if not any(
-        client.name == DEMO_PUBLISHER and client.tenant_id == DEMO_TENANT for client in secrets.clients
-    ):
-        secrets = secrets.with_client(ClientLogin("pub", DEMO_TENANT, DEMO_PUBLISHER, new_password()))
-    installation.keep_secrets(secrets)
-    return secrets
+    names = [
+        name
+        for entry in installation.services
+        for name in (f"db:{entry.schema}", f"db:{entry.schema}_api", f"amqp:{entry.broker_user}")
+    ]
+
+    def complete(secrets: Secrets) -> Secrets:
+        secrets = secrets.with_passwords(*names)
+        if find_client(secrets, "pub", DEMO_TENANT, DEMO_PUBLISHER) is None:
+            secrets = secrets.with_client(ClientLogin("pub", DEMO_TENANT, DEMO_PUBLISHER, new_password()))
+        return secrets
+
+    return installation.change_secrets(complete)
 
 
 def definitions_of(secrets: Secrets) -> dict[str, Any]:
@@ -31,7 +33,9 @@ def definitions_of(secrets: Secrets) -> dict[str, Any]:
         for name, password in secrets.passwords.items()
         if name.startswith("amqp:")
     }
-    return topology.definitions(passwords=passwords, clients=broker_clients(secrets))
+    return topology.definitions(
+        passwords=passwords, clients=[broker_client(client) for client in secrets.clients]
+    )
 
 
 def start_servers(installation: Installation) -> None:

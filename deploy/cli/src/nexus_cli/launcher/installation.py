@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nexus_cli.launcher.memory import Memory
 from nexus_cli.launcher.places import default_directory
 from nexus_cli.launcher.registry import ServiceEntry, installed
-from nexus_cli.launcher.secrets import Secrets, SecretsFile
+from nexus_cli.launcher.secrets import ClientLogin, Secrets, SecretsFile, find_client
 from nexus_cli.outcomes import EnvironmentNotFit, NotRunning
 from nexus_shared import topology
 from nexus_shared.ids import TenantId
@@ -56,8 +56,13 @@ class Installation:
     def secrets(self) -> Secrets:
         return self._secrets.load()
 
-    def keep_secrets(self, secrets: Secrets) -> None:
-        self._secrets.save(secrets)
+    def change_secrets(self, change: Callable[[Secrets], Secrets]) -> Secrets:
+        """Keep what `change` makes of the secrets; two commands at once wait for each other."""
+        with (self.directory / "secrets.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            changed = change(self._secrets.load())
+            self._secrets.save(changed)
+        return changed
 
     def memory(self) -> Memory:
         return Memory.load(self._memory)
@@ -116,14 +121,11 @@ class Installation:
 
     def demo_amqp_url(self) -> str:
         """The demo publisher's: it may publish for the demo clinic and nothing else."""
-        for client in broker_clients(self.secrets()):
-            if (client.kind, client.tenant_id, client.name) == ("pub", DEMO_TENANT, DEMO_PUBLISHER):
-                return self.amqp_url(client.user, client.password)
-        raise NotRunning(self.directory)
+        demo = find_client(self.secrets(), "pub", DEMO_TENANT, DEMO_PUBLISHER)
+        if demo is None:
+            raise NotRunning(self.directory)
+        return self.amqp_url(broker_client(demo).user, demo.password)
 
 
-def broker_clients(secrets: Secrets) -> list[topology.ClientUser]:
-    return [
-        topology.ClientUser(client.kind, TenantId(client.tenant_id), client.name, client.password)
-        for client in secrets.clients
-    ]
+def broker_client(client: ClientLogin) -> topology.ClientUser:
+    return topology.ClientUser(client.kind, TenantId(client.tenant_id), client.name, client.password)

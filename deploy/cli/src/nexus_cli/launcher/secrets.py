@@ -53,9 +53,17 @@ class Secrets:
 
     def with_client(self, client: ClientLogin) -> Secrets:
         """The same with this client, in the place of one with the same kind, tenant and name."""
-        same = (client.kind, client.tenant_id, client.name)
-        others = tuple(c for c in self.clients if (c.kind, c.tenant_id, c.name) != same)
+        others = self.without_client(client.kind, client.tenant_id, client.name).clients
         return replace(self, clients=(*others, client))
+
+    def without_client(self, kind: str, tenant_id: str, name: str) -> Secrets:
+        gone = find_client(self, kind, tenant_id, name)
+        return replace(self, clients=tuple(client for client in self.clients if client != gone))
+
+
+def find_client(secrets: Secrets, kind: str, tenant_id: str, name: str) -> ClientLogin | None:
+    wanted = (kind, tenant_id, name)
+    return next((c for c in secrets.clients if (c.kind, c.tenant_id, c.name) == wanted), None)
 
 
 class SecretsFile:
