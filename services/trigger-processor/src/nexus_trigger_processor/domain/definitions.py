@@ -28,6 +28,7 @@ from nexus_trigger_processor.domain.fields import fields_for
 
 MAX_DEFINITION = 131_072
 MAX_DEPTH = 40
+MAX_FLAWS = 50
 _EVENT_TYPE = r"(\*|[a-z0-9_*]+(\.[a-z0-9_*]+){1,5})"
 _FITS = re.compile(_EVENT_TYPE)
 
@@ -86,7 +87,7 @@ def check(document: object, checks: OutsideChecks) -> list[Flaw]:
     """All flaws of a definition, with pointers into the document; none means it can be published."""
     if not isinstance(document, dict):
         return [Flaw("", "Give an object with name, event_type and actions")]
-    if _is_deeper_than(MAX_DEPTH, document) or len(orjson.dumps(document)) > MAX_DEFINITION:
+    if _is_too_large(document) or _is_deeper_than(MAX_DEPTH, document):
         return [Flaw("", f"At most {MAX_DEFINITION} bytes and {MAX_DEPTH} levels", "too_large")]
     return [*_model_flaws(document), *_condition_flaws(document), *_action_flaws(document, checks)]
 
@@ -115,6 +116,13 @@ def covers(pattern: str, event_type: str) -> bool:
 @lru_cache(maxsize=4096)
 def _matcher(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part) for part in re.sub(r"\*+", "*", pattern).split("*")))
+
+
+def _is_too_large(document: dict[str, Any]) -> bool:
+    try:
+        return len(orjson.dumps(document)) > MAX_DEFINITION
+    except orjson.JSONEncodeError:
+        return True  # deeper than anybody writes, or no JSON
 
 
 def _is_deeper_than(depth: int, value: object) -> bool:
@@ -158,11 +166,8 @@ def _model_flaws(document: dict[str, Any]) -> list[Flaw]:
     try:
         TriggerDefinition.model_validate(document)
     except ValidationError as invalid:
-        return [
-            _flaw(error)
-            for error in invalid.errors(include_url=False, include_context=False)
-            if error["loc"][:1] != ("conditions",)
-        ]
+        errors = invalid.errors(include_url=False, include_context=False)[:MAX_FLAWS]
+        return [_flaw(error) for error in errors if error["loc"][:1] != ("conditions",)]
     return []
 
 

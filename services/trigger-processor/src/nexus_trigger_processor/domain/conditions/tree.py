@@ -23,6 +23,8 @@ from nexus_trigger_processor.domain.fields import Field, FieldSet, FieldType
 MAX_DEPTH = 8
 MAX_RULES = 200
 MAX_VALUES = 200
+MAX_FLAWS = 50
+"""After so many flaws the rest of the tree is not looked at: suggestions cost time."""
 FEW = 6
 """Up to so many values a tuple is searched as fast as a set, and is smaller."""
 
@@ -93,14 +95,14 @@ class _Builder:
             self._flaw(f"{at}/rules", "Give a list of at least one rule or group")
             return None
         built = [self._node(rule, f"{at}/rules/{i}", depth) for i, rule in enumerate(rules[: MAX_RULES + 1])]
-        return (
-            combine(combinator, negated is True, tuple(filter(None, built)))
-            if combinator in COMBINATORS
-            else None
-        )
+        if combinator not in COMBINATORS:
+            return None
+        return combine(combinator, negated is True, tuple(filter(None, built)))
 
     def _node(self, rule: object, at: str, depth: int) -> Clause | Group | None:
         self._rules += 1
+        if len(self._flaws) >= MAX_FLAWS:
+            return None
         if self._rules > MAX_RULES:
             if self._rules == MAX_RULES + 1:
                 self._flaw(at, f"{MAX_RULES} rules and groups at most", "too_many")
@@ -159,7 +161,7 @@ class _Builder:
         return operator
 
     def _check_keys(self, node: dict[str, Any], known: frozenset[str], at: str) -> None:
-        for key in node.keys() - known:
+        for key in sorted(node.keys() - known)[:MAX_FLAWS]:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(sorted(known))}"
             self._flaw(f"{at}/{pointer_part(key)}", f"Unknown key '{str(key)[:80]}'{hint}", "unknown_key")

@@ -25,6 +25,8 @@ from nexus_trigger_processor.domain.templates.reading import FilterUse, Lookup, 
 MAX_DEPTH = 16
 MAX_PARTS = 1_000
 MAX_RENDERED = 262_144
+MAX_FLAWS = 50
+"""After so many flaws the rest is not looked at: suggestions cost time."""
 
 CONTEXT: Mapping[str, FieldType] = {
     "id": "text",
@@ -150,9 +152,16 @@ class Parameters:
         if not self._has_templates:
             return tree
         rendered = _filled(tree, _Filling(values, missing, zone_of(values)), "")
-        if len(orjson.dumps(rendered)) > MAX_RENDERED:
+        if _size_of(rendered) > MAX_RENDERED:
             raise RenderFailed(f"The parameters came to more than {MAX_RENDERED} bytes")
         return rendered
+
+
+def _size_of(rendered: Any) -> int:
+    try:
+        return len(orjson.dumps(rendered))
+    except orjson.JSONEncodeError as reason:
+        raise RenderFailed(f"The parameters cannot be written as JSON: {reason}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,8 @@ def check_parameters(tree: Any, fields: FieldSet, at: str = "") -> list[Flaw]:
             flaws.append(Flaw(pointer, "Names cannot be templates, only values can", "template"))
         if part >= MAX_PARTS:
             return [*flaws, Flaw(at, f"At most {MAX_PARTS} parts", "too_many")]
+        if len(flaws) >= MAX_FLAWS:
+            break
         if value is _TOO_DEEP:
             flaws.append(Flaw(pointer, f"Parameters can be nested {MAX_DEPTH} deep at most", "too_deep"))
         elif isinstance(value, str) and is_template(value):
