@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nexus_ingest.domain.content import placed
 from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.domain.tail import Tail
+from nexus_ingest.handlers.sealing import PersonKey
 from nexus_ingest.store.log import Answer, LogStore, Row
 from nexus_shared.database import is_away
 from nexus_shared.errors import RetryLater, StoreAway
@@ -20,10 +21,11 @@ MOST_WAITING = 20_000
 
 
 class Ready(NamedTuple):
-    """A row to append and the event as it will go out."""
+    """A row to append, the event as it will go out, and the key it was sealed with."""
 
     row: Row
     outgoing: bytes
+    key: PersonKey | None
 
 
 @dataclass
@@ -43,7 +45,11 @@ class Appender:
         self._worker: asyncio.Task[None] | None = None
 
     async def append(self, events: Sequence[Ready]) -> list[Answer]:
-        """Answers in the order of `events`. Raises StoreAway when PostgreSQL does not answer: outcome unknown."""
+        """Answers in the order of `events`.
+
+        Raises StoreAway when PostgreSQL does not answer (the outcome is unknown), KeyTaken when events have to be
+        sealed again.
+        """
         if not events:
             return []
         if sum(len(waiting.events) for waiting in self._waiting) > MOST_WAITING:
@@ -60,12 +66,17 @@ class Appender:
         while self._waiting:
             group = self._take()
             events = [event for waiting in group for event in waiting.events]
+            new = {event.key.key_id: event.key for event in events if event.key is not None and event.key.new}
+            # Sorted: two instances that bring the same persons cannot wait for each other in a circle.
+            new_keys = sorted(key.new for key in new.values() if key.new is not None)
             try:
-                answers = await self._log.append([event.row for event in events])
+                answers = await self._log.append([event.row for event in events], new_keys)
             except Exception as error:
                 for waiting in group:
                     _fail(waiting, error)
                 continue
+            for key in new.values():
+                key.new = None
             self._settle(group, events, answers)
 
     def _take(self) -> list[_Waiting]:

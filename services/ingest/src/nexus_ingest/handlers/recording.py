@@ -13,11 +13,14 @@ from nexus_ingest.domain.quarantining import Rejected, conflict_of, rejected_eve
 from nexus_ingest.handlers.appending import Appender, Ready
 from nexus_ingest.handlers.quarantine import Quarantine
 from nexus_ingest.handlers.sealing import PersonKey, Sealer, seal_part
-from nexus_ingest.store.log import Answer, Row
+from nexus_ingest.store.log import Answer, KeyTaken, Row
 from nexus_shared import strict_json, wire
-from nexus_shared.errors import InputInvalid
+from nexus_shared.errors import InputInvalid, StoreAway
 from nexus_shared.messaging.delivery import Delivery
 from nexus_shared.strict_json import Inspected
+
+KEY_RACES = 5
+"""How often another instance may be faster with the keys of new persons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Verdict:
 class Prepared:
     """A batch of AMQP messages, ready to append, and what of it goes to quarantine."""
 
+    admitted: Sequence[Admitted]
     ready: Sequence[Ready]
     rejected: Sequence[Rejected]
 
@@ -56,7 +60,7 @@ class Recorder:
         moment = self._moment()
         judged = [_judge(item, publisher, moment) for item in items]
         admitted = [verdict for verdict in judged if isinstance(verdict, Admitted)]
-        answers = iter(await self._appender.append(await self._ready(admitted)))
+        answers = iter(await self._append(admitted, await self._ready(admitted)))
         return [
             Verdict(refused=verdict) if isinstance(verdict, Refused) else Verdict(answer=next(answers))
             for verdict in judged
@@ -80,11 +84,11 @@ class Recorder:
                     rejected.append(rejected_event(item.value, delivery, publisher, verdict))
                 else:
                     admitted.append(verdict)
-        return Prepared(await self._ready(admitted), rejected)
+        return Prepared(admitted, await self._ready(admitted), rejected)
 
     async def commit(self, prepared: Prepared) -> None:
         """The append, and the quarantine of what is unfit or contradicts what was recorded."""
-        answers = await self._appender.append(prepared.ready)
+        answers = await self._append(prepared.admitted, prepared.ready)
         conflicts = [
             conflict_of(
                 ready.row.tenant_id, ready.row.source, ready.row.event_id, ready.row.type, ready.outgoing
@@ -95,6 +99,19 @@ class Recorder:
         if rejected := [*prepared.rejected, *conflicts]:
             facts = await self._quarantine.keep(rejected)
             await self.record([strict_json.inspect(fact) for fact in facts], self._quarantine.publisher)
+
+    async def _append(self, admitted: Sequence[Admitted], ready: Sequence[Ready]) -> list[Answer]:
+        """After a failure new keys are doubtful; only a key that somebody else made is worth another try at once."""
+        for _ in range(KEY_RACES):
+            try:
+                return await self._appender.append(ready)
+            except KeyTaken:
+                self._sealer.forget_new()
+                ready = await self._ready(admitted)
+            except Exception:
+                self._sealer.forget_new()
+                raise
+        raise StoreAway("Too many instances meet the same new persons")
 
     def _moment(self) -> Moment:
         return Moment.at(self._clock(), self._window)
@@ -113,7 +130,9 @@ class Recorder:
     def _ready_one(self, admitted: Admitted, plain: bytes | None, key: PersonKey | None) -> Ready:
         event = admitted.event
         sealed = None
-        if plain is not None and key is not None:
+        if plain is None:
+            key = None
+        elif key is not None:
             sealed = seal_part(key, plain, event.tenantid, event.source, event.id)
         row = Row(
             lane=lane_for(event.tenantid, admitted.subject, event.id),
@@ -131,10 +150,10 @@ class Recorder:
             traceparent=event.traceparent,
             data=strict_json.dumps(admitted.open).decode(),
             sealed=sealed,
-            key_id=key.key_id if sealed is not None and key is not None else None,
+            key_id=key.key_id if key is not None else None,
             digest=digest_of(self._digest_key, admitted),
         )
-        return Ready(row, outgoing(admitted))
+        return Ready(row, outgoing(admitted), key)
 
 
 def _judge(item: Inspected, publisher: Publisher, moment: Moment, key: str = "") -> Admitted | Refused:

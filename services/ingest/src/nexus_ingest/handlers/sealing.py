@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nexus_ingest.domain.content import Stored, rejoined
 from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.store.keys import KeyStore
+from nexus_ingest.store.log import NewKey
 from nexus_shared.sealing import KEY_BYTES, MasterKeys, seal, unseal
 
 CACHED_KEYS = 50_000
@@ -26,10 +27,12 @@ Person = tuple[str, str]
 
 
 class PersonKey:
-    __slots__ = ("aead", "expires_at", "key_id")
+    """`new` is what must be stored with the first event sealed under it; None once that is done."""
 
-    def __init__(self, key_id: UUID, raw: bytes) -> None:
-        self.key_id = key_id
+    __slots__ = ("aead", "expires_at", "key_id", "new")
+
+    def __init__(self, key_id: UUID, raw: bytes, new: NewKey | None = None) -> None:
+        self.key_id, self.new = key_id, new
         self.aead = AESGCM(raw)
         self.expires_at = time.monotonic() + CACHED_SECONDS
 
@@ -48,7 +51,7 @@ class Sealer:
         return UUID(bytes=hmac.digest(self._pseudonym_key, text, hashlib.sha256)[:16])
 
     async def keys_of(self, persons: Iterable[Person]) -> dict[Person, PersonKey]:
-        """A usable key for each person; new ones are stored before they are used."""
+        """A usable key for each person. New ones are not stored here: they travel with the append (`new`)."""
         now = time.monotonic()
         found: dict[Person, PersonKey] = {}
         missing: dict[Person, int] = {}
@@ -59,32 +62,36 @@ class Sealer:
             else:
                 missing[person] = 0
         while missing:
-            found.update(made := await self._fetch(missing))
+            found.update(made := await self._find_or_make(missing))
             missing = {person: generation for person, generation in missing.items() if person not in made}
         return found
 
-    async def _fetch(self, missing: dict[Person, int]) -> dict[Person, PersonKey]:
-        """One round: proposes a new key for each, and whoever was first wins.
-
-        A destroyed key moves its person to the next generation.
-        """
-        raw = {person: os.urandom(KEY_BYTES) for person in missing}
+    async def _find_or_make(self, missing: dict[Person, int]) -> dict[Person, PersonKey]:
+        """One round; a destroyed key moves its person to the next generation."""
         ids = {person: self.pseudonym(person, generation) for person, generation in missing.items()}
-        wrapped_new = {p: self._master.seal(raw[p], f"{p[0]}|{ids[p]}") for p in missing}
-        # In the order of ids: two instances that propose the same persons cannot wait for each other in a circle.
-        proposals = sorted((ids[p], p[0], wrapped_new[p]) for p in missing)
-        stored = await self._store.ensure(proposals)
-        made = {}
+        stored = await self._store.find(list(ids.values()))
+        usable = {}
         for person, key_id in ids.items():
-            wrapped = stored.get(key_id, b"")
-            if wrapped is None:
+            if key_id not in stored:
+                usable[person] = self._make(person, key_id)
+            elif (wrapped := stored[key_id][1]) is None:
                 missing[person] += 1
-            elif wrapped:
-                is_ours = wrapped == wrapped_new[person]
-                key = raw[person] if is_ours else self._master.open(wrapped, f"{person[0]}|{key_id}")
-                made[person] = PersonKey(key_id, key)
-                self._remember(person, made[person])
-        return made
+            else:
+                usable[person] = PersonKey(key_id, self._master.open(wrapped, f"{person[0]}|{key_id}"))
+        for person, key in usable.items():
+            self._remember(person, key)
+        return usable
+
+    def _make(self, person: Person, key_id: UUID) -> PersonKey:
+        raw = os.urandom(KEY_BYTES)
+        return PersonKey(
+            key_id, raw, NewKey(key_id, person[0], self._master.seal(raw, f"{person[0]}|{key_id}"))
+        )
+
+    def forget_new(self) -> None:
+        """After an append that failed: keys that may not be stored are looked up again."""
+        for person in [person for person, key in self._by_person.items() if key.new is not None]:
+            del self._by_person[person]
 
     def _remember(self, person: Person, key: PersonKey) -> None:
         self._by_person[person] = key

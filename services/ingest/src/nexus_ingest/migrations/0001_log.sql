@@ -37,7 +37,7 @@ create table automation_events (
     causation_id   text collate "C",
     hops           smallint    not null check (hops between 0 and 32),
     traceparent    text,
-    data           json        not null,  -- what is neither personal nor health data
+    data           text        not null,  -- JSON: what is neither personal nor health data; parsed by nobody on its way in
     sealed         bytea,                 -- the rest, AES-256-GCM under the person's key
     key_id         uuid,                  -- which key; destroying it erases the person
     digest         bytea       not null,  -- HMAC of the whole content: same id, same content?
@@ -109,78 +109,6 @@ create function server_identity() returns text language sql stable as $$
         || case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end
 $$;
 
--- The append. Called in autocommit: the lock never spans a round trip, and a dead client cannot hold it.
-create function append(
-    p_writer text, p_lane smallint[], p_tenant text[], p_source text[], p_event text[], p_type text[], p_known boolean[],
-    p_schema smallint[], p_subject text[], p_occurred timestamptz[], p_correlation text[], p_causation text[],
-    p_hops smallint[], p_trace text[], p_data json[], p_sealed bytea[], p_key uuid[], p_digest bytea[])
-returns table (ord int, status text, at_position bigint, at_time timestamptz)
-language plpgsql security definer set search_path = ingest, pg_temp
-set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
-#variable_conflict use_column
-declare
-    v_base bigint; v_hash bytea; v_last timestamptz; v_window interval; v_seen text; v_identity text; v_now timestamptz;
-    v_count bigint; v_digests bytea; v_block bytea;
-    v_ord int[]; v_status text[]; v_position bigint[]; v_time timestamptz[];
-begin
-    select last_position, last_block_hash, last_recorded_at, dedupe_window, server_identity
-      into strict v_base, v_hash, v_last, v_window, v_seen from log_head for update;
-    v_identity := server_identity();
-    if v_identity <> v_seen then  -- the first append ever, or after a promotion or restore
-        if v_seen <> '' then v_base := v_base + 4294967296; end if;
-        update log_head set server_identity = v_identity, epoch = epoch + (v_seen <> '')::int, last_position = v_base;
-        insert into log_epochs (epoch, first_position, server_identity) select epoch, v_base + 1, v_identity from log_head;
-    end if;
-    v_now := greatest(clock_timestamp(), v_last);  -- a clock that steps back cannot break the order
-
-    with incoming as (
-        select * from unnest(p_lane, p_tenant, p_source, p_event, p_type, p_known, p_schema, p_subject, p_occurred,
-                             p_correlation, p_causation, p_hops, p_trace, p_data, p_sealed, p_key, p_digest) with ordinality
-            as t (lane, tenant_id, source, event_id, type, is_known, schema_version, subject, occurred_at,
-                  correlation_id, causation_id, hops, traceparent, data, sealed, key_id, digest, ord)
-    ), firsts as (
-        select distinct on (tenant_id collate "C", event_id collate "C", source collate "C") *
-          from incoming order by tenant_id collate "C", event_id collate "C", source collate "C", ord
-    ), judged as (
-        select f.*, k.position as known_position, k.recorded_at as known_at, k.digest as known_digest,
-               case when k.position is null
-                    then v_base + count(*) filter (where k.position is null) over (order by f.ord) end as position
-          from firsts f left join lateral (  -- limit keeps it a look-up per event, whatever the statistics say
-               select e.position, e.recorded_at, e.digest from automation_events e
-                where e.tenant_id = f.tenant_id and e.event_id = f.event_id and e.source = f.source
-                  and e.recorded_at >= v_now - v_window and e.recorded_at <= v_now limit 1) k on true
-    ), inserted as (
-        insert into automation_events (position, recorded_at, lane, tenant_id, source, event_id, type, is_known,
-               schema_version, subject, occurred_at, correlation_id, causation_id, hops, traceparent, data, sealed, key_id,
-               digest)
-        select position, v_now, lane, tenant_id, source, event_id, type, is_known, schema_version, subject, occurred_at,
-               correlation_id, causation_id, hops, traceparent, data, sealed, key_id, digest
-          from judged where known_position is null order by position
-        returning 1
-    ), answers as (
-        select i.ord::int as ord,
-               case when j.known_position is null and j.ord = i.ord then 'stored'
-                    when coalesce(j.known_digest, j.digest) = i.digest then 'duplicate'
-                    else 'conflict' end as status,
-               coalesce(j.known_position, j.position) as position, coalesce(j.known_at, v_now) as recorded_at,
-               case when j.known_position is null and j.ord = i.ord then j.digest end as fresh_digest
-          from incoming i join judged j using (tenant_id, event_id, source)
-    )
-    select (select count(*) from inserted),
-           string_agg(fresh_digest, ''::bytea order by position) filter (where fresh_digest is not null),
-           array_agg(ord order by ord), array_agg(status order by ord), array_agg(position order by ord),
-           array_agg(recorded_at order by ord)
-      into v_count, v_digests, v_ord, v_status, v_position, v_time from answers;
-
-    if v_count > 0 then
-        v_block := sha256(v_hash || int8send(v_base + 1) || int8send(v_base + v_count) || v_digests);
-        insert into log_blocks (last_position, first_position, recorded_at, writer, previous_hash, block_hash)
-        values (v_base + v_count, v_base + 1, v_now, p_writer, v_hash, v_block);
-        update log_head set last_position = v_base + v_count, last_recorded_at = v_now, last_block_hash = v_block;
-    end if;
-    return query select * from unnest(v_ord, v_status, v_position, v_time);
-end $$;
-
 -- One key per person, under a pseudonym (a keyed hash of tenant and person). A destroyed key stays as a tombstone.
 create table subject_keys (
     key_id       uuid        primary key,
@@ -190,6 +118,74 @@ create table subject_keys (
     destroyed_at timestamptz,
     check ((wrapped is null) = (destroyed_at is not null))
 );
+
+-- The append. Called in autocommit: the lock never spans a round trip, and a dead client cannot hold it. An identity stands
+-- at most once in the arrays. Keys of new persons come along: an event and the key that opens it commit together. Answers
+-- are arrays in the order of the parameters; `known_at` is null where the event is new, that is, recorded at `now_at`.
+create function append(
+    p_writer text, p_lane smallint[], p_tenant text[], p_source text[], p_event text[], p_type text[], p_known boolean[],
+    p_schema smallint[], p_subject text[], p_occurred timestamptz[], p_correlation text[], p_causation text[],
+    p_hops smallint[], p_trace text[], p_data text[], p_sealed bytea[], p_key uuid[], p_digest bytea[],
+    p_new_key uuid[], p_new_tenant text[], p_new_wrapped bytea[],
+    out now_at timestamptz, out positions bigint[], out known_at timestamptz[], out same boolean[])
+language plpgsql security definer set search_path = ingest, pg_temp
+set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+    v_base bigint; v_hash bytea; v_last timestamptz; v_window interval; v_seen text; v_identity text;
+    v_count bigint; v_digests bytea; v_block bytea;
+begin
+    select last_position, last_block_hash, last_recorded_at, dedupe_window, server_identity
+      into strict v_base, v_hash, v_last, v_window, v_seen from log_head for update;
+    v_identity := server_identity();
+    if v_identity <> v_seen then  -- the first append ever, or after a promotion or restore
+        if v_seen <> '' then v_base := v_base + 4294967296; end if;
+        update log_head set server_identity = v_identity, epoch = epoch + (v_seen <> '')::int, last_position = v_base;
+        insert into log_epochs (epoch, first_position, server_identity) select epoch, v_base + 1, v_identity from log_head;
+    end if;
+    now_at := greatest(clock_timestamp(), v_last);  -- a clock that steps back cannot break the order
+
+    if cardinality(p_new_key) > 0 then
+        insert into subject_keys (key_id, tenant_id, wrapped)
+        select * from unnest(p_new_key, p_new_tenant, p_new_wrapped) on conflict do nothing;
+        get diagnostics v_count = row_count;
+        if v_count < cardinality(p_new_key) and exists (
+            select from unnest(p_new_key, p_new_wrapped) as n (key_id, wrapped) join subject_keys k using (key_id)
+             where k.wrapped is distinct from n.wrapped)
+        then
+            raise exception 'another instance made a key for one of these persons' using errcode = 'NX001';
+        end if;
+    end if;
+
+    select array_agg(coalesce(known_position, v_base + rank) order by ord), array_agg(known_at order by ord),
+           array_agg(is_same order by ord), count(*) filter (where known_position is null),
+           string_agg(digest, ''::bytea order by ord) filter (where known_position is null)
+      into positions, known_at, same, v_count, v_digests
+      from (select i.ord, i.digest, k.position as known_position, k.recorded_at as known_at, k.digest = i.digest as is_same,
+                   count(*) filter (where k.position is null) over (order by i.ord) as rank
+              from unnest(p_tenant, p_event, p_source, p_digest) with ordinality as i (tenant_id, event_id, source, digest, ord)
+              left join lateral (  -- limit keeps it a look-up per event, whatever the statistics say
+                   select e.position, e.recorded_at, e.digest from automation_events e
+                    where e.tenant_id = i.tenant_id and e.event_id = i.event_id and e.source = i.source
+                      and e.recorded_at >= now_at - v_window and e.recorded_at <= now_at limit 1) k on true) as judged;
+
+    if v_count > 0 then
+        insert into automation_events (position, recorded_at, lane, tenant_id, source, event_id, type, is_known,
+               schema_version, subject, occurred_at, correlation_id, causation_id, hops, traceparent, data, sealed, key_id,
+               digest)
+        select position, now_at, lane, tenant_id, source, event_id, type, is_known, schema_version, subject, occurred_at,
+               correlation_id, causation_id, hops, traceparent, data, sealed, key_id, digest
+          from unnest(p_lane, p_tenant, p_source, p_event, p_type, p_known, p_schema, p_subject, p_occurred, p_correlation,
+                      p_causation, p_hops, p_trace, p_data, p_sealed, p_key, p_digest, positions, known_at)
+            as t (lane, tenant_id, source, event_id, type, is_known, schema_version, subject, occurred_at, correlation_id,
+                  causation_id, hops, traceparent, data, sealed, key_id, digest, position, known_at)
+         where known_at is null;
+        v_block := sha256(v_hash || int8send(v_base + 1) || int8send(v_base + v_count) || v_digests);
+        insert into log_blocks (last_position, first_position, recorded_at, writer, previous_hash, block_hash)
+        values (v_base + v_count, v_base + 1, now_at, p_writer, v_hash, v_block);
+        update log_head set last_position = v_base + v_count, last_recorded_at = now_at, last_block_hash = v_block;
+    end if;
+end $$;
 
 -- Relays: a cursor, a lease on the database's clock, and an epoch that fences whoever lost it.
 create table relays (
@@ -248,14 +244,18 @@ create table roll_ups (
 );
 insert into roll_ups (name) values ('event_counts');
 
+-- Settings are told to everybody as the fact `tenant.configured`: told_revision lags until the log has it.
 create table tenants (
-    tenant_id  text collate "C" primary key,
-    name       text        not null,
-    settings   jsonb       not null default '{}',
-    is_active  boolean     not null default true,
-    created_at timestamptz not null default clock_timestamp(),
-    updated_at timestamptz not null default clock_timestamp()
+    tenant_id     text collate "C" primary key,
+    name          text        not null,
+    settings      jsonb       not null default '{}',
+    is_active     boolean     not null default true,
+    revision      int         not null default 1,
+    told_revision int         not null default 0,
+    created_at    timestamptz not null default clock_timestamp(),
+    updated_at    timestamptz not null default clock_timestamp()
 );
+create index tenants_untold on tenants (tenant_id) where told_revision < revision;
 
 create table api_keys (
     jti        uuid        primary key,
@@ -271,17 +271,23 @@ create table api_keys (
 create index api_keys_tenant on api_keys (tenant_id, created_at desc);
 create index api_keys_revoked on api_keys (expires_at) where revoked_at is not null;
 
+-- For the alarm: the leaf itself is readable by nobody but the owner.
+create function default_holds_rows() returns boolean language sql stable
+    security definer set search_path = ingest, pg_temp as $$
+    select exists (select 1 from automation_events_default)
+$$;
+
 -- Rights. The worker's role appends through the function and nothing else; leaves get no grants at all.
 revoke execute on all functions in schema ingest from public;
-grant execute on function append, create_partition, detach_partitions to ingest;
+grant execute on function append, create_partition, detach_partitions, default_holds_rows to ingest;
 grant select on automation_events, log_blocks, log_head, log_epochs to ingest;
 grant select, insert, update on subject_keys, relays, reader_positions, quarantine, event_counts, roll_ups, tenants, api_keys to ingest;
 grant select on schema_migrations to ingest;
-grant select on automation_events, quarantine, event_counts, tenants, api_keys, subject_keys to ingest_api;
+grant select on automation_events, quarantine, event_counts, roll_ups, tenants, api_keys, subject_keys to ingest_api;
 grant insert on api_keys to ingest_api;
 grant update (revoked_at, revoked_by) on api_keys to ingest_api;
 grant update (status, resolved_at, resolved_by, resolution) on quarantine to ingest_api;
-grant update (name, settings, updated_at) on tenants to ingest_api;
+grant update (name, settings, revision, told_revision, updated_at) on tenants to ingest_api;
 grant update (wrapped, destroyed_at) on subject_keys to ingest_api;
 
 do $$

@@ -8,36 +8,14 @@ from uuid import UUID
 from nexus_shared.database import Database, across_tenants
 from nexus_shared.ids import TenantId
 
-_ENSURE = """
-    with wanted as (
-        select * from unnest($1::uuid[], $2::text[], $3::bytea[]) as t (key_id, tenant_id, wrapped)
-    ), made as (
-        insert into subject_keys (key_id, tenant_id, wrapped) select key_id, tenant_id, wrapped from wanted
-        on conflict do nothing returning key_id, wrapped
-    )
-    select key_id, wrapped from made
-    union all
-    select k.key_id, k.wrapped from subject_keys k join wanted using (key_id)
-"""
-
 
 class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @across_tenants("one batch holds events of many tenants")
-    async def ensure(self, proposals: Sequence[tuple[UUID, str, bytes]]) -> dict[UUID, bytes | None]:
-        """(key id, tenant, wrapped key) each: keeps the first that was ever proposed. None = destroyed.
-
-        A key that another instance makes at the same moment can be missing from the answer: ask again.
-        """
-        columns = [list(column) for column in zip(*proposals, strict=True)]
-        async with self._database.connection() as connection:
-            return {row["key_id"]: row["wrapped"] for row in await connection.fetch(_ENSURE, *columns)}
-
-    @across_tenants("the relay and history reads open events of many tenants")
+    @across_tenants("batches, the relay and history reads hold events of many tenants")
     async def find(self, key_ids: Sequence[UUID]) -> Mapping[UUID, tuple[str, bytes | None]]:
-        """key id -> (tenant, wrapped key or None)."""
+        """key id -> (tenant, wrapped key, or None when it was destroyed); unknown ids are left out."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 "select key_id, tenant_id, wrapped from subject_keys where key_id = any($1)", list(key_ids)

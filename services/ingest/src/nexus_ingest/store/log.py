@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
 
 from nexus_ingest.domain.content import Stored
 from nexus_shared.database import Database, across_tenants
+from nexus_shared.errors import NexusError
 from nexus_shared.ids import TenantId
 
 _APPEND = (
-    "select ord, status, at_position, at_time from append"
-    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+    "select now_at, positions, known_at, same from append"
+    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
 )
+_KEY_TAKEN = "NX001"
+
+Identity = tuple[str, str, str]
+"""Tenant, source, id."""
+
 COLUMNS = (
     "position, recorded_at, lane, tenant_id, source, event_id, type, schema_version, subject, occurred_at, "
     "correlation_id, causation_id, hops, traceparent, data, sealed, key_id, digest"
@@ -23,16 +32,16 @@ _AFTER = f"""
     select {COLUMNS} from automation_events
      where position > $1 and recorded_at >= $2 and recorded_at < now() + interval '1 minute'
      order by position limit $3
-"""  # noqa: S608
+"""
 _LANE = f"""
     select {COLUMNS} from automation_events
      where lane = $1 and position > $2 and position <= $3 order by position limit $4
-"""  # noqa: S608
+"""
 _HISTORY = f"""
     select {COLUMNS} from automation_events
      where tenant_id = $1 and position > $2 and position <= $3 and ($4::text[] is null or type = any($4))
      order by position limit $5
-"""  # noqa: S608
+"""
 
 
 class Row(NamedTuple):
@@ -57,6 +66,21 @@ class Row(NamedTuple):
     digest: bytes
 
 
+class NewKey(NamedTuple):
+    """A new person's key, wrapped; proposing the same one again changes nothing."""
+
+    key_id: UUID
+    tenant_id: str
+    wrapped: bytes
+
+
+class KeyTaken(NexusError):
+    """Another instance made a key for the same person at the same moment: seal again with theirs."""
+
+    slug = "key-taken"
+    title = "Another instance made a key for one of these persons"
+
+
 class Answer(NamedTuple):
     """What became of a row: stored, duplicate or conflict, with the position and time of the one that counts."""
 
@@ -79,12 +103,36 @@ class LogStore:
         self._database, self._writer = database, writer
 
     @across_tenants("one append takes a batch of events of many tenants")
-    async def append(self, rows: Sequence[Row]) -> list[Answer]:
-        """One statement, one commit. Answers are in the order of `rows`."""
+    async def append(self, rows: Sequence[Row], new_keys: Sequence[NewKey] = ()) -> list[Answer]:
+        """One statement, one commit; answers in the order of `rows`. Keys of new persons commit with their events.
+
+        Raises KeyTaken when another instance was faster with one of the keys: nothing was appended.
+        """
+        firsts: dict[Identity, int] = {}
+        for index, row in enumerate(rows):
+            firsts.setdefault((row.tenant_id, row.source, row.event_id), index)
+        distinct = rows if len(firsts) == len(rows) else [rows[index] for index in firsts.values()]
+        answers = await self._append(distinct, new_keys)
+        return answers if distinct is rows else _spread(rows, firsts, answers)
+
+    async def _append(self, rows: Sequence[Row], new_keys: Sequence[NewKey]) -> list[Answer]:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        async with self._database.connection() as connection:
-            records = await connection.fetch(_APPEND, self._writer, *columns)
-        return [Answer(record["status"], record["at_position"], record["at_time"]) for record in records]
+        keys = [list(column) for column in zip(*new_keys, strict=True)] or [[], [], []]
+        try:
+            async with self._database.connection() as connection:
+                record = await connection.fetchrow(_APPEND, self._writer, *columns, *keys)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _KEY_TAKEN:
+                raise KeyTaken from error
+            raise
+        assert record is not None
+        now_at, *answers = record
+        return [
+            Answer("stored", position, now_at)
+            if known_at is None
+            else Answer("duplicate" if same else "conflict", position, known_at)
+            for position, known_at, same in zip(*answers, strict=True)
+        ]
 
     @across_tenants("the relay sends the log to our own services")
     async def after(self, position: int, recorded_at: datetime, limit: int) -> list[Stored]:
@@ -130,6 +178,20 @@ class LogStore:
         """Detaches partitions that end before `before`; they stay as tables until an operator drops them."""
         async with self._database.connection() as connection:
             return [row[0] for row in await connection.fetch("select detach_partitions($1)", before)]
+
+
+def _spread(rows: Sequence[Row], firsts: dict[Identity, int], answers: Sequence[Answer]) -> list[Answer]:
+    """Answers for a batch in which an identity stood more than once: the later ones meet the first."""
+    first_answers = dict(zip(firsts.values(), answers, strict=True))
+    spread = []
+    for index, row in enumerate(rows):
+        first = firsts[(row.tenant_id, row.source, row.event_id)]
+        answer = first_answers[first]
+        if index != first:
+            same = row.digest == rows[first].digest and answer.status != "conflict"
+            answer = answer._replace(status="duplicate" if same else "conflict")
+        spread.append(answer)
+    return spread
 
 
 def _stored(rows: Sequence[Any]) -> list[Stored]:
