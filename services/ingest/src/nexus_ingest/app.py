@@ -20,7 +20,7 @@ from nexus_ingest.store.keys import KeyStore
 from nexus_ingest.store.log import LogStore
 from nexus_ingest.store.quarantine import QuarantineStore
 from nexus_ingest.store.relays import RelayStore
-from nexus_shared import wire
+from nexus_shared import crashpoints, wire
 from nexus_shared.access.tokens import TokenVerifier
 from nexus_shared.database import Database
 from nexus_shared.http.app import create_api
@@ -102,6 +102,7 @@ def build(settings: Settings) -> Service:
 
 def main() -> None:
     settings = Settings()
+    crashpoints.arm(settings.crash_at)
     logs.configure("ingest", settings.log_level, settings.log_format)
     tracing.configure("ingest", settings.otlp_endpoint)
     run(build(settings))

@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     token_signing_key: Key
     http_host: str = "127.0.0.1"
     http_port: int = 7001
+    crash_at: str = ""
+    """Only for fault tests: see nexus_shared.crashpoints."""
     log_level: str = "INFO"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str | None = None

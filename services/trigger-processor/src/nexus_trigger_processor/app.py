@@ -6,6 +6,7 @@ import os
 import socket
 from datetime import UTC, datetime
 
+from nexus_shared import crashpoints
 from nexus_shared.access.tokens import TokenVerifier
 from nexus_shared.database import Database
 from nexus_shared.database.outbox import Outbox, OutboxStore
@@ -93,6 +94,7 @@ def build(settings: Settings) -> Service:
 
 def main() -> None:
     settings = Settings()
+    crashpoints.arm(settings.crash_at)
     logs.configure("trigger-processor", settings.log_level, settings.log_format)
     tracing.configure("trigger-processor", settings.otlp_endpoint)
     run(build(settings))

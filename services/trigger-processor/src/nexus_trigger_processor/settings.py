@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     token_public_keys: KeyList
     http_host: str = "127.0.0.1"
     http_port: int = 7002
+    crash_at: str = ""
+    """Only for fault tests: see nexus_shared.crashpoints."""
     log_level: str = "INFO"
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str | None = None

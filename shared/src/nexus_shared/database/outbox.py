@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import structlog
 
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.database.pool import Connection, Database
 from nexus_shared.database.tenancy import across_tenants
 from nexus_shared.messaging.publisher import Outgoing, Publisher
@@ -109,8 +110,11 @@ class Outbox:
         return len(batch) == BATCH
 
     async def _send(self, batch: Sequence[tuple[int, OutboxRow]]) -> None:
+        crash_point("outbox.before_publish")
         await self._publisher.publish([row.outgoing() for _, row in batch])
+        crash_point("outbox.after_confirms")
         await self._store.delete([id for id, _ in batch])
+        crash_point("outbox.after_delete")
 
     async def close(self) -> None:
         """Lets the message in hand go out."""

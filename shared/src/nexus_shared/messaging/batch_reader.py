@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.errors import Reject
 from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect
 from nexus_shared.messaging.delivery import Delivery, from_aiormq
@@ -166,7 +167,9 @@ class BatchReader(Generic[Prepared]):
         except Exception as error:
             await self._again(channel, batch, error)
             return
+        crash_point("reader.before_ack")
         await channel.basic_ack(batch[-1].tag, multiple=True, wait=False)
+        crash_point("reader.after_ack")
 
     async def _again(self, channel: AbstractChannel, batch: Sequence[Delivery], error: Exception) -> None:
         """The batch failed once. Wait for what is away; else three more tries, then one by one."""

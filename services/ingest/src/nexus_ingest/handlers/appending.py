@@ -13,6 +13,7 @@ from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.domain.tail import Tail
 from nexus_ingest.handlers.sealing import PersonKey
 from nexus_ingest.store.log import Answer, LogStore, Row
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import is_away
 from nexus_shared.errors import RetryLater, StoreAway
 
@@ -71,6 +72,7 @@ class Appender:
             new_keys = sorted(key.new for key in new.values() if key.new is not None)
             try:
                 answers = await self._log.append([event.row for event in events], new_keys)
+                crash_point("append.after_commit")
             except Exception as error:
                 for waiting in group:
                     _fail(waiting, error)

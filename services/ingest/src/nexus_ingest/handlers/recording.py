@@ -15,6 +15,7 @@ from nexus_ingest.handlers.quarantine import Quarantine
 from nexus_ingest.handlers.sealing import PersonKey, Sealer, seal_part
 from nexus_ingest.store.log import Answer, KeyTaken, Row
 from nexus_shared import strict_json, wire
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.errors import InputInvalid, StoreAway
 from nexus_shared.messaging.delivery import Delivery
 from nexus_shared.strict_json import Inspected
@@ -88,7 +89,9 @@ class Recorder:
 
     async def commit(self, prepared: Prepared) -> None:
         """The append, and the quarantine of what is unfit or contradicts what was recorded."""
+        crash_point("record.before_append")
         answers = await self._append(prepared.admitted, prepared.ready)
+        crash_point("record.after_append")
         conflicts = [
             conflict_of(
                 ready.row.tenant_id, ready.row.source, ready.row.event_id, ready.row.type, ready.outgoing
@@ -98,6 +101,7 @@ class Recorder:
         ]
         if rejected := [*prepared.rejected, *conflicts]:
             facts = await self._quarantine.keep(rejected)
+            crash_point("record.after_quarantine")
             await self.record([strict_json.inspect(fact) for fact in facts], self._quarantine.publisher)
 
     async def _append(self, admitted: Sequence[Admitted], ready: Sequence[Ready]) -> list[Answer]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from nexus_ingest.domain.frames import Cut, Recorded, beacons, cut_frames, frame, single_messages
 from nexus_ingest.handlers.reading import LogReader
 from nexus_ingest.store.relays import Cursor, RelayStore
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.messaging.publisher import Publisher
 
 BATCH_EVENTS = 2_000
@@ -59,7 +60,9 @@ class Relay:
         events = await self._log.follow(self._cursor.position, self._cursor.recorded_at, BATCH_EVENTS)
         if events:
             cut = self._cut(events, self._cursor)
+            crash_point("relay.before_publish")
             await self._publisher.publish(cut.messages)
+            crash_point("relay.after_confirms")
             last = events[-1]
             self._cursor = Cursor(last.position, last.recorded_at, cut.lane_positions, self._cursor.epoch)
         await self._keep(self._cursor, is_idle=not events)
@@ -75,6 +78,7 @@ class Relay:
             if not await self._relays.save(self._name, cursor):
                 self._cursor = None  # deposed
                 return
+            crash_point("relay.after_save")
             self._saved_at, self._saved_position = now, cursor.position
 
     async def resign(self) -> None:
@@ -104,5 +108,7 @@ class Resender:
             messages.append(frame(lane, prev, part, epoch=-after))
             prev = part[-1].position
         if messages:
+            crash_point("resend.before_publish")
             await self._publisher.publish(messages)
+            crash_point("resend.after_confirms")
         return len(events)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.envelope import STRUCTURED, Command
 from nexus_shared.ids import PLATFORM
 from nexus_shared.messaging.publisher import Outgoing, Publisher
@@ -44,7 +45,9 @@ class LaneReports:
             return
         messages = [command("ingest.resend", {"lane": lane, "after": self._holes.pop(lane)}) for lane in due]
         self._asked_at.update(dict.fromkeys(due, now))
+        crash_point("holes.before_ask")
         await self._publisher.publish(messages)
+        crash_point("holes.after_ask")
         log.info("holes_reported", lanes=due)
 
     async def report(self) -> None:

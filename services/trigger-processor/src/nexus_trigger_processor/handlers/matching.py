@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import Database
 from nexus_shared.database.outbox import Outbox
 from nexus_shared.facts import fact_messages
@@ -83,6 +84,8 @@ class Matcher:
                 outbox=messages,
             )
             await self._reactions.apply(connection, intake.events)
+            crash_point("match.before_commit")
+        crash_point("match.after_commit")
         self._tell(plan, written.outbox_ids, messages, intake.holes)
 
     async def match_again(self, event: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import Database, is_away
 from nexus_shared.database.outbox import Outbox, OutboxStore
 from nexus_shared.envelope import Event, RetryPolicy
@@ -81,6 +82,8 @@ class Sender:
             await self._freed.wait()
             return True
         claims = await self._store.claim(free, tenant_cap=TENANT_CAP, per_claim=PER_CLAIM)
+        if claims:
+            crash_point("send.after_claim")
         for claim in claims:
             task = asyncio.create_task(self._perform(claim))
             self._in_flight.add(task)
@@ -103,6 +106,7 @@ class Sender:
             if self._client is None:
                 self._client = self._make_client()
             outcome = await self._client.send(request)
+        crash_point("send.after_call")
         await self._settler.settle(claim, outcome)
 
     def _request(self, claim: Claim) -> WebhookRequest:
@@ -192,6 +196,8 @@ class Settler:
             facts = [outcome_fact(d) for d in batch if d.due_at is None and d.claim.action_id in held]
             rows = fact_messages(facts)
             ids = await self._outbox_store.insert(connection, rows)
+            crash_point("settle.before_commit")
+        crash_point("settle.after_commit")
         self._outbox.post(ids, rows)
 
     def _sealed_response(self, done: Done) -> bytes | None:
