@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -11,6 +11,11 @@ import httpx
 from nexus_cli.outcomes import CommandFailed
 
 SECONDS = 15.0
+SILENCE_SECONDS = 60.0
+
+
+class ServiceAway(CommandFailed):
+    """The service does not answer at all."""
 
 
 class Api:
@@ -18,6 +23,7 @@ class Api:
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
+        self.key = key
         self._headers = {"Authorization": f"Bearer {key}"}
 
     def ask(
@@ -38,21 +44,33 @@ class Api:
     @contextmanager
     def stream(
         self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> Iterator[httpx.Response]:
-        """A long answer, read as it comes."""
+    ) -> Iterator[Iterator[str]]:
+        """The lines of an endless answer; silence longer than its heartbeats counts as a broken connection."""
+        sent = self._headers | dict(headers)
         try:
             with (
-                httpx.Client(timeout=httpx.Timeout(SECONDS, read=60)) as client,
-                client.stream(
-                    "GET", self._url + path, params=_given(params), headers={**self._headers, **headers}
-                ) as answer,
+                httpx.Client(timeout=httpx.Timeout(SECONDS, read=SILENCE_SECONDS), headers=sent) as client,
+                client.stream("GET", self._url + path, params=_given(params)) as answer,
             ):
                 if answer.is_error:
                     answer.read()
                     raise refusal(answer)
-                yield answer
+                yield answer.iter_lines()
         except httpx.TransportError as error:
             raise self._away(error) from error
+
+    @asynccontextmanager
+    async def stream_async(self, path: str, last_id: str) -> AsyncIterator[AsyncIterator[str]]:
+        """The same on an event loop, after the update `last_id`; raises httpx.TransportError when it breaks."""
+        sent = self._headers | ({"Last-Event-ID": last_id} if last_id else {})
+        async with (
+            httpx.AsyncClient(timeout=httpx.Timeout(SECONDS, read=SILENCE_SECONDS), headers=sent) as client,
+            client.stream("GET", self._url + path) as answer,
+        ):
+            if answer.is_error:
+                await answer.aread()
+                raise refusal(answer)
+            yield answer.aiter_lines()
 
     def _send(
         self, method: str, path: str, *, json: object, params: Mapping[str, Any] | None, content_type: str
@@ -70,8 +88,8 @@ class Api:
         except httpx.TransportError as error:
             raise self._away(error) from error
 
-    def _away(self, error: httpx.TransportError) -> CommandFailed:
-        return CommandFailed(f"{self._url} does not answer ({error}).", "Is it running? nexus status")
+    def _away(self, error: httpx.TransportError) -> ServiceAway:
+        return ServiceAway(f"{self._url} does not answer ({error}).", "Is it running? nexus status")
 
 
 def refusal(answer: httpx.Response) -> CommandFailed:
