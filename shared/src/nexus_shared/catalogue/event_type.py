@@ -53,7 +53,7 @@ class EventType:
     one_of: tuple[str, ...] = ()
     is_derived: bool = False
 
-    @property
+    @cached_property
     def version(self) -> int:
         return len(self.data.upcasters) + 1
 
@@ -122,6 +122,8 @@ class EventType:
         return describe(self.data)
 
     def _subject_problems(self, subject: str, data: Data) -> list[Flaw]:
+        if any(subject == prefix + str(data.get(name)) for prefix, name in self._subject_forms):
+            return []
         forms = [form for form in self._subject_forms if subject.startswith(form[0]) and subject != form[0]]
         if self._subject_forms and not forms:
             return [subject_is_malformed(subject, self.subjects)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -40,20 +39,27 @@ class Stored(NamedTuple):
     digest: bytes
 
 
-def digest_of(key: bytes, admitted: Admitted) -> bytes:
-    """HMAC-SHA256 over the identity and the content that must not change: type, subject, schema version, data."""
+def canonical(admitted: Admitted) -> bytes:
+    """The identity and the content that must not change, as sorted JSON: one object that `outgoing` only adds to."""
     event = admitted.event
-    content = [
-        event.tenantid,
-        event.source,
-        event.id,
-        event.type,
-        admitted.subject,
-        event.schemaversion,
-        event.data,
-        admitted.extensions,
-    ]
-    return hmac.digest(key, dumps(content), hashlib.sha256)
+    content: dict[str, Any] = {
+        "data": event.data,
+        "id": event.id,
+        "schemaversion": event.schemaversion,
+        "source": event.source,
+        "tenantid": event.tenantid,
+        "type": event.type,
+    }
+    if admitted.subject is not None:
+        content["subject"] = admitted.subject
+    if admitted.extensions:
+        content = {**admitted.extensions, **content}
+    return dumps(content)
+
+
+def digest_of(key: bytes, canonical_json: bytes) -> bytes:
+    """HMAC-SHA256, 32 bytes: the same for the same content, and useless for guessing contents without the key."""
+    return hmac.digest(key, canonical_json, hashlib.sha256)
 
 
 def sealed_plain(admitted: Admitted) -> bytes | None:
@@ -63,24 +69,18 @@ def sealed_plain(admitted: Admitted) -> bytes | None:
     return orjson.dumps([admitted.sealed, admitted.extensions])
 
 
-def outgoing(admitted: Admitted) -> bytes:
+def outgoing(admitted: Admitted, canonical_json: bytes) -> bytes:
     """The event as JSON without its position, which is only known after the append: see `placed`."""
     event = admitted.event
-    return _event_json(
-        tenant_id=event.tenantid,
-        source=event.source,
-        event_id=event.id,
-        type=event.type,
-        schema_version=event.schemaversion,
-        subject=admitted.subject,
-        occurred_at=admitted.occurred_at,
-        correlation_id=admitted.correlation_id,
-        causation_id=event.causationid,
-        hops=event.hops,
-        traceparent=event.traceparent,
-        data=event.data,
-        extensions=admitted.extensions,
+    kind = catalogue.find(event.type)
+    if kind is not None and event.schemaversion < kind.version:
+        upcast = kind.upcast(event.schemaversion, event.data)
+        content = {**orjson.loads(canonical_json), "data": upcast, "schemaversion": kind.version}
+        canonical_json = dumps(content)
+    context = _context(
+        admitted.occurred_at, admitted.correlation_id, event.causationid, event.hops, event.traceparent
     )
+    return b"%b,%b" % (canonical_json[:-1], context[1:])
 
 
 def placed(event_json: bytes, position: int, recorded_at: datetime) -> bytes:
@@ -92,62 +92,40 @@ def placed(event_json: bytes, position: int, recorded_at: datetime) -> bytes:
 def rejoined(stored: Stored, sealed_plaintext: bytes | None) -> bytes:
     """The same JSON from a row of the log; an erased person's part stays away."""
     sealed, extensions = orjson.loads(sealed_plaintext) if sealed_plaintext else ({}, {})
-    body = _event_json(
-        tenant_id=stored.tenant_id,
-        source=stored.source,
-        event_id=stored.event_id,
-        type=stored.type,
-        schema_version=stored.schema_version,
-        subject=stored.subject,
-        occurred_at=stored.occurred_at,
-        correlation_id=stored.correlation_id,
-        causation_id=stored.causation_id,
-        hops=stored.hops,
-        traceparent=stored.traceparent,
-        data=catalogue.join(orjson.loads(stored.data), sealed),
-        extensions=extensions,
+    data, version = catalogue.join(orjson.loads(stored.data), sealed), stored.schema_version
+    kind = catalogue.find(stored.type)
+    if kind is not None and version < kind.version:
+        data, version = kind.upcast(version, data), kind.version
+    content = {
+        **extensions,
+        "data": data,
+        "id": stored.event_id,
+        "schemaversion": version,
+        "source": stored.source,
+        "tenantid": stored.tenant_id,
+        "type": stored.type,
+    }
+    if stored.subject is not None:
+        content["subject"] = stored.subject
+    context = _context(
+        stored.occurred_at, stored.correlation_id, stored.causation_id, stored.hops, stored.traceparent
     )
-    return placed(body, stored.position, stored.recorded_at)
+    return placed(b"%b,%b" % (dumps(content)[:-1], context[1:]), stored.position, stored.recorded_at)
 
 
-def _event_json(
-    *,
-    tenant_id: str,
-    source: str,
-    event_id: str,
-    type: str,
-    schema_version: int,
-    subject: str | None,
-    occurred_at: datetime,
-    correlation_id: str,
-    causation_id: str | None,
-    hops: int,
-    traceparent: str | None,
-    data: Mapping[str, Any],
-    extensions: Mapping[str, Any],
+def _context(
+    occurred_at: datetime, correlation_id: str, causation_id: str | None, hops: int, traceparent: str | None
 ) -> bytes:
-    kind = catalogue.find(type)
-    if kind is not None and schema_version < kind.version:
-        data, schema_version = kind.upcast(schema_version, dict(data)), kind.version
-    event: dict[str, Any] = {
+    """The attributes that are not content: when, and in which story."""
+    context: dict[str, Any] = {
         "specversion": "1.0",
-        "id": event_id,
-        "source": source,
-        "type": type,
-        "tenantid": tenant_id,
-        "time": occurred_at,
         "datacontenttype": "application/json",
-        "schemaversion": schema_version,
+        "time": occurred_at,
         "correlationid": correlation_id,
         "hops": hops,
-        "data": data,
     }
-    if subject is not None:
-        event["subject"] = subject
     if causation_id is not None:
-        event["causationid"] = causation_id
+        context["causationid"] = causation_id
     if traceparent is not None:
-        event["traceparent"] = traceparent
-    if extensions:
-        event = {**extensions, **event}
-    return orjson.dumps(event, option=_UTC_Z)
+        context["traceparent"] = traceparent
+    return orjson.dumps(context, option=_UTC_Z)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -115,18 +115,20 @@ def owners_of(type: str) -> frozenset[str]:
 
 
 def _occurred_at(event: Event, publisher: Publisher, moment: Moment) -> datetime:
+    """In UTC: other zones make every later comparison and conversion slow."""
     if event.time is None:
         return moment.now
-    if event.time > moment.latest:
+    time = event.time.astimezone(UTC)
+    if time > moment.latest:
         message = "The time lies more than 24 hours in the future; set the publisher's clock"
         raise Refused("time_ahead", Flaw("/time", message, "time_ahead"))
-    if event.time < moment.oldest and not publisher.may_backfill:
+    if time < moment.oldest and not publisher.may_backfill:
         days = (moment.now - moment.oldest).days
         message = (
             f"The time lies more than {days} days back; importing history needs a key with events:backfill"
         )
         raise Refused("too_old", Flaw("/time", message, "too_old"))
-    return event.time
+    return time
 
 
 def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitted:
@@ -141,14 +143,9 @@ def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitte
         open_part, sealed = kind.split(event.data)
     else:
         open_part, sealed = catalogue.split_unknown(event.data)
+    person = catalogue.person_of(event.data, subject) or subject or ""
+    correlation_id = event.correlationid or event.id
+    extensions = event.model_extra or {}
     return Admitted(
-        event=event,
-        subject=subject,
-        occurred_at=occurred_at,
-        correlation_id=event.correlationid or event.id,
-        is_known=is_known,
-        person=catalogue.person_of(event.data, subject) or subject or "",
-        open=open_part,
-        sealed=sealed,
-        extensions=event.model_extra or {},
+        event, subject, occurred_at, correlation_id, is_known, person, open_part, sealed, extensions
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from nexus_ingest.domain.content import digest_of, outgoing, sealed_plain
+from nexus_ingest.domain.content import canonical, digest_of, outgoing, sealed_plain
 from nexus_ingest.domain.door import Admitted, Moment, Publisher, Refused, admit, broker_publisher
 from nexus_ingest.domain.frames import lane_for
 from nexus_ingest.domain.quarantining import Rejected, conflict_of, rejected_event, rejected_message
@@ -138,26 +138,27 @@ class Recorder:
             key = None
         elif key is not None:
             sealed = seal_part(key, plain, event.tenantid, event.source, event.id)
+        content = canonical(admitted)
         row = Row(
-            lane=lane_for(event.tenantid, admitted.subject, event.id),
-            tenant_id=event.tenantid,
-            source=event.source,
-            event_id=event.id,
-            type=event.type,
-            is_known=admitted.is_known,
-            schema_version=event.schemaversion,
-            subject=admitted.subject,
-            occurred_at=admitted.occurred_at,
-            correlation_id=admitted.correlation_id,
-            causation_id=event.causationid,
-            hops=event.hops,
-            traceparent=event.traceparent,
-            data=strict_json.dumps(admitted.open).decode(),
-            sealed=sealed,
-            key_id=key.key_id if key is not None else None,
-            digest=digest_of(self._digest_key, admitted),
+            lane_for(event.tenantid, admitted.subject, event.id),
+            event.tenantid,
+            event.source,
+            event.id,
+            event.type,
+            admitted.is_known,
+            event.schemaversion,
+            admitted.subject,
+            admitted.occurred_at,
+            admitted.correlation_id,
+            event.causationid,
+            event.hops,
+            event.traceparent,
+            strict_json.dumps(admitted.open).decode(),
+            sealed,
+            key.key_id if key is not None else None,
+            digest_of(self._digest_key, content),
         )
-        return Ready(row, outgoing(admitted), key)
+        return Ready(row, outgoing(admitted, content), key)
 
 
 def _judge(item: Inspected, publisher: Publisher, moment: Moment, key: str = "") -> Admitted | Refused:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from nexus_ingest.domain.content import Stored, rejoined
 from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.store.keys import KeyStore
 from nexus_ingest.store.log import NewKey
-from nexus_shared.sealing import KEY_BYTES, MasterKeys, seal, unseal
+from nexus_shared.sealing import KEY_BYTES, MasterKeys, random_bytes, seal, unseal
 
 CACHED_KEYS = 50_000
 CACHED_SECONDS = 300.0
@@ -48,7 +47,7 @@ class Sealer:
     def pseudonym(self, person: Person, generation: int = 0) -> UUID:
         """The key's id: the same for the same person, and telling nothing about them."""
         text = f"{person[0]}|{person[1]}|{generation}".encode()
-        return UUID(bytes=hmac.digest(self._pseudonym_key, text, hashlib.sha256)[:16])
+        return pgproto.UUID(hashlib.blake2b(text, key=self._pseudonym_key, digest_size=16).digest())
 
     async def keys_of(self, persons: Iterable[Person]) -> dict[Person, PersonKey]:
         """A usable key for each person. New ones are not stored here: they travel with the append (`new`)."""
@@ -73,7 +72,7 @@ class Sealer:
         usable = {}
         for person, key_id in ids.items():
             if key_id not in stored:
-                usable[person] = self._make(person, key_id)
+                usable[person] = self._made_meanwhile(person, key_id) or self._make(person, key_id)
             elif (wrapped := stored[key_id][1]) is None:
                 missing[person] += 1
             else:
@@ -82,8 +81,13 @@ class Sealer:
             self._remember(person, key)
         return usable
 
+    def _made_meanwhile(self, person: Person, key_id: UUID) -> PersonKey | None:
+        """Another call met the same new person while this one was looking; two keys under one id would lose data."""
+        key = self._by_person.get(person)
+        return key if key is not None and key.key_id == key_id else None
+
     def _make(self, person: Person, key_id: UUID) -> PersonKey:
-        raw = os.urandom(KEY_BYTES)
+        raw = random_bytes(KEY_BYTES)
         return PersonKey(
             key_id, raw, NewKey(key_id, person[0], self._master.seal(raw, f"{person[0]}|{key_id}"))
         )
