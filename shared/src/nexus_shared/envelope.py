@@ -1,8 +1,8 @@
 """The envelope: CloudEvents 1.0 with the extensions of this platform (docs/events.md).
 
 Shapes on the wire: structured (`application/cloudevents+json`), batch (`application/cloudevents-batch+json`) and
-binary (attributes in headers, data in the body). Parsing from bytes is in `nexus_shared.intake`, because a door must
-also name what is wrong.
+binary (attributes in headers, data in the body). Parsing from bytes is in `nexus_shared.wire`, because a door must also
+name what is wrong.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ MAX_DEPTH = 32
 MAX_KEYS = 2_000
 MAX_NUMBER = 2**53
 _SPACE_BEFORE_COLON = re.compile(rb'"[ \t\r\n]+:')
+_SPACE = re.compile(r"[ \t\r\n]*")
+_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 class NotJson(InputInvalid):
@@ -38,11 +40,15 @@ class _Bad:
 
 
 class Inspected(NamedTuple):
-    """A value, how many keys it has (-1: too deep to tell), and the first thing in it that cannot be stored."""
+    """A value, how many keys it has (-1: too deep to tell), and the first thing in it that cannot be stored.
+
+    `raw` is its own text where the document was read slowly: a flawed value cannot always be written again.
+    """
 
     value: Any
     keys: int
     flaw: Flaw | None
+    raw: bytes | None = None
 
 
 def load(content: bytes) -> tuple[list[Inspected], bool]:
@@ -51,11 +57,14 @@ def load(content: bytes) -> tuple[list[Inspected], bool]:
     Raises NotJson when the bytes are no JSON document at all; anything less spoils only the item it stands in.
     """
     try:
-        items, is_array = _items(orjson.loads(content))
+        document = orjson.loads(content)
     except orjson.JSONDecodeError:
         return _load_slowly(content)
+    is_array = isinstance(document, list)
+    items = [inspect(item) for item in (document if is_array else [document])]
     keys = [item.keys for item in items]
-    if -1 not in keys and (b"\\u0000" in content or _may_repeat_keys(content, sum(keys))):
+    # What is too deep has uncounted keys, so its neighbours must be looked at one by one.
+    if (is_array and -1 in keys) or b"\\u0000" in content or _may_repeat_keys(content, sum(keys)):
         return _load_slowly(content)
     return items, is_array
 
@@ -65,7 +74,7 @@ def inspect(value: Any) -> Inspected:
     keys = 0
     is_bad = isinstance(value, _Bad)
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         deeper: list[Any] = []
         for container in level:
             if type(container) is dict:
@@ -97,11 +106,6 @@ def inspect(value: Any) -> Inspected:
     return Inspected(value, keys, _locate(value) if is_bad else None)
 
 
-def _items(document: Any) -> tuple[list[Inspected], bool]:
-    is_array = isinstance(document, list)
-    return [inspect(item) for item in (document if is_array else [document])], is_array
-
-
 def _may_repeat_keys(content: bytes, keys: int) -> bool:
     """False only when it is certain that no key stands twice.
 
@@ -117,14 +121,59 @@ def _load_slowly(content: bytes) -> tuple[list[Inspected], bool]:
     except UnicodeDecodeError as error:
         raise NotJson(f"Byte {error.start} is not valid UTF-8; encode the content as UTF-8") from None
     try:
-        document = json.loads(
-            text, object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
-        )
+        start = _after_space(text, 0)
+        is_array = text[start : start + 1] == "["
+        items, end = _read_array(text, start) if is_array else _read_one(text, start)
+        if _after_space(text, end) != len(text):
+            raise json.JSONDecodeError("More follows after the end", text, _after_space(text, end))
     except json.JSONDecodeError as error:
         raise NotJson(f"Line {error.lineno}, column {error.colno}: {error.msg}") from None
+    return items, is_array
+
+
+def _read_array(text: str, start: int) -> tuple[list[Inspected], int]:
+    """Item by item, so that what one of them is cannot spoil the others; and the index after the array."""
+    items: list[Inspected] = []
+    at = _after_space(text, start + 1)
+    if text[at : at + 1] == "]":
+        return items, at + 1
+    while True:
+        item, at = _read_one(text, at)
+        items += item
+        at = _after_space(text, at)
+        if text[at : at + 1] == "]":
+            return items, at + 1
+        if text[at : at + 1] != ",":
+            raise json.JSONDecodeError("Expected ',' or ']'", text, at)
+        at = _after_space(text, at + 1)
+
+
+def _read_one(text: str, start: int) -> tuple[list[Inspected], int]:
+    """The value that begins at `start`, and the index after it."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+        inspected = inspect(_checked(value))
     except RecursionError:
-        raise NotJson(f"Nested deeper than {MAX_DEPTH} levels; flatten the data") from None
-    return _items(_checked(document))
+        end = _end_of(text, start)
+        inspected = inspect(_Bad("too_deep", f"Nested deeper than {MAX_DEPTH} levels; flatten the data"))
+    return [inspected._replace(raw=text[start:end].encode())], end
+
+
+def _after_space(text: str, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def _end_of(text: str, start: int) -> int:
+    """The index after the object or array that begins at `start`, by counting brackets outside of texts."""
+    depth = 0
+    for match in _BRACKET.finditer(text, start):
+        if match[0] in ("[", "{"):
+            depth += 1
+        elif match[0] in ("]", "}"):
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    raise json.JSONDecodeError("Unexpected end", text, len(text))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Any:
@@ -166,6 +215,11 @@ def _float(digits: str) -> Any:
 
 def _constant(name: str) -> Any:
     return _Bad("not_a_number", f"{name} is not JSON; leave the value out or send null")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
 
 
 def _too_large() -> _Bad:

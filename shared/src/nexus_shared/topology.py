@@ -45,7 +45,7 @@ COMMAND_OWNERS = {
 
 SERVICES = tuple(COMMAND_OWNERS)
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def lane_key(lane: int) -> str:
@@ -85,7 +85,7 @@ class ClientUser:
     def __post_init__(self) -> None:
         if self.kind not in ("pub", "sub"):
             raise ValueError(f"kind: expected 'pub' or 'sub', got {self.kind!r}")
-        if not is_tenant_id(self.tenant_id) or not _NAME.match(self.name):
+        if not is_tenant_id(self.tenant_id) or not _NAME.fullmatch(self.name):
             raise ValueError("tenant and name: lower-case letters, digits and hyphens, at most 63")
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import ErrorDetails, ValidationError
@@ -16,6 +18,8 @@ MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 4 * 2**20
 MAX_BATCH_EVENTS = 500
 _BINARY_PREFIXES = ("ce-", "cloudevents:", "cloudevents_")
+_ATTRIBUTE_NAME = re.compile(r"[a-z0-9_-]{1,40}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _EXPECTED = {
     "specversion": 'Expected "1.0"',
@@ -60,7 +64,7 @@ def read(content: bytes, content_type: str, headers: Mapping[str, Any]) -> tuple
     if len(content) > MAX_EVENT_BYTES:
         raise too_large(len(content))
     if kind == STRUCTURED:
-        return strict_json.load(content)[0][:1] or [Inspected([], 0, None)], False
+        return [_read_single(content)], False
     attributes = _binary_attributes(headers)
     if "specversion" in attributes:
         return [_binary(content, kind, attributes)], False
@@ -71,6 +75,14 @@ def read(content: bytes, content_type: str, headers: Mapping[str, Any]) -> tuple
 
 def too_large(size: int) -> TooLarge:
     return TooLarge(f"The event has {size} bytes; at most {MAX_EVENT_BYTES} are taken: send less, or a link")
+
+
+def _read_single(content: bytes) -> Inspected:
+    items, is_array = strict_json.load(content)
+    if is_array:
+        expected = f"Expected one JSON object; send several events as {BATCH}"
+        raise InputInvalid("An array is not one event", flaws=[Flaw("", expected, "not_object")])
+    return items[0]
 
 
 def _read_batch(content: bytes) -> tuple[list[Inspected], bool]:
@@ -102,20 +114,41 @@ def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any]:
         lowered = name.lower()
         for prefix in _BINARY_PREFIXES:
             if lowered.startswith(prefix):
-                attributes[lowered[len(prefix) :]] = value.decode() if isinstance(value, bytes) else value
+                attributes[lowered[len(prefix) :]] = value
     return attributes
 
 
 def _binary(content: bytes, kind: str, attributes: dict[str, Any]) -> Inspected:
     if kind not in ("application/json", ""):
         raise ContentTypeWrong(f"Got '{kind[:80]}' in binary mode; send application/json")
-    for name in ("hops", "schemaversion"):  # header values are text
-        if isinstance(attributes.get(name), str) and attributes[name].isdigit():
-            attributes[name] = int(attributes[name])
     items, is_array = strict_json.load(content) if content else ([Inspected({}, 0, None)], False)
-    data = items[0] if not is_array and items else Inspected([], 0, None)
+    data = items[0] if not is_array else Inspected([], 0, None)
     flaw = data.flaw and Flaw(f"/data{data.flaw.pointer}", data.flaw.message, data.flaw.code)
+    for name, value in attributes.items():
+        attributes[name] = _attribute(value)
+        if attributes[name] is None or not _ATTRIBUTE_NAME.fullmatch(name):
+            place = f"/{name[:100]}" if name.isprintable() else ""
+            flaw = Flaw(
+                place, "Expected headers with short names and text without control characters", "header"
+            )
+    for name in ("hops", "schemaversion"):  # header values are text
+        if isinstance(attributes.get(name), str) and attributes[name].isdecimal():
+            attributes[name] = int(attributes[name][:10])
     return Inspected({**attributes, "data": data.value}, data.keys, flaw)
+
+
+def _attribute(value: Any) -> Any:
+    """A header's value as an attribute; None where it is no text, number, truth value or time."""
+    if isinstance(value, bytes | bytearray):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    if isinstance(value, str):
+        return None if _CONTROL.search(value) else value
+    if isinstance(value, int):
+        return value if abs(value) <= strict_json.MAX_NUMBER else None
+    return value if isinstance(value, datetime) else None
 
 
 def envelope(value: Any) -> Event:
@@ -129,12 +162,18 @@ def envelope(value: Any) -> Event:
     except ValidationError as error:
         flaws = [_envelope_flaw(detail) for detail in error.errors(include_url=False, include_input=False)]
         raise InputInvalid("The envelope is not valid", flaws=flaws) from None
+    if not _is_iso(value.get("time")):  # a number would be read as seconds since 1970
+        raise InputInvalid("The envelope is not valid", flaws=[Flaw("/time", _EXPECTED["time"])])
     if event.datacontenttype not in (None, "application/json"):
         raise InputInvalid(
             "The envelope is not valid",
             flaws=[Flaw("/datacontenttype", _EXPECTED["datacontenttype"], "content_type")],
         )
     return event
+
+
+def _is_iso(time: object) -> bool:
+    return time is None or isinstance(time, datetime) or (isinstance(time, str) and time[4:5] == "-")
 
 
 def _envelope_flaw(detail: ErrorDetails) -> Flaw:
