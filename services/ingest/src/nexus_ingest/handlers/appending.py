@@ -67,9 +67,10 @@ class Appender:
         while self._waiting:
             group = self._take()
             events = [event for waiting in group for event in waiting.events]
-            new = {event.key.key_id: event.key for event in events if event.key is not None and event.key.new}
+            # By object, not by id: two keys under one id are refused by the append, and sealed again (KeyTaken).
+            new = {event.key for event in events if event.key is not None and event.key.new}
             # Sorted: two instances that bring the same persons cannot wait for each other in a circle.
-            new_keys = sorted(key.new for key in new.values() if key.new is not None)
+            new_keys = sorted(key.new for key in new if key.new is not None)
             try:
                 answers = await self._log.append([event.row for event in events], new_keys)
                 crash_point("append.after_commit")
@@ -77,7 +78,7 @@ class Appender:
                 for waiting in group:
                     _fail(waiting, error)
                 continue
-            for key in new.values():
+            for key in new:
                 key.new = None
             self._settle(group, events, answers)
 
