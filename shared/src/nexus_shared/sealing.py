@@ -53,9 +53,10 @@ def seal(key: AESGCM, plain: bytes, associated: bytes) -> bytes:
 
 
 def unseal(key: AESGCM, sealed: bytes, associated: bytes) -> bytes:
+    """Raises SealBroken."""
     try:
         return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # a value cut short has no whole nonce
         raise SealBroken("the value was sealed elsewhere, or changed") from error
 
 

@@ -63,6 +63,8 @@ def commands_of(service: str) -> str:
 RECORD_QUEUE = "ingest.record"
 UNROUTED_QUEUE = "ingest.unrouted"
 DEAD_LETTER_QUEUE = "trigger-processor.dead-letters"
+SUBSCRIBER_BYTES = 256 * 2**20
+"""What a subscriber's own queue may hold; then its oldest messages go."""
 
 
 def service_user(service: str) -> str:
@@ -87,6 +89,8 @@ class ClientUser:
             raise ValueError(f"kind: expected 'pub' or 'sub', got {self.kind!r}")
         if not is_tenant_id(self.tenant_id) or not _NAME.fullmatch(self.name):
             raise ValueError("tenant and name: lower-case letters, digits and hyphens, at most 63")
+        if self.tenant_id == PLATFORM:
+            raise ValueError(f"tenant: expected a clinic's, '{PLATFORM}' names the platform itself")
 
     @property
     def user(self) -> str:
@@ -197,7 +201,7 @@ def _bindings(vhost: str) -> list[dict[str, Any]]:
 
 
 def _policy(vhost: str, name: str, pattern: str, **definition: Any) -> dict[str, Any]:
-    # A full queue refuses its publisher, who knows how to wait; nothing is ever dropped from its head.
+    # A full queue refuses its publisher, who knows how to wait; only queues of subscribers drop their oldest messages.
     return {
         "vhost": vhost,
         "name": name,
@@ -215,16 +219,15 @@ def _policies(vhost: str) -> list[dict[str, Any]]:
             "kept",
             r"^(trigger-processor\.dead-letters|ingest\.unrouted)$",
             **{"max-length-bytes": 2**30},
-        )
+        ),
+        # A subscriber that went away must stop neither the fan-out to everybody else nor, one day, the whole broker.
+        _policy(
+            vhost, "subscribers", r"^sub\.", **{"max-length-bytes": SUBSCRIBER_BYTES, "overflow": "drop-head"}
+        ),
     ]
     for service in SERVICES:
         name = re.escape(service)
-        dead = {
-            "dead-letter-exchange": DEAD,
-            "dead-letter-routing-key": service,
-            "dead-letter-strategy": "at-least-once",
-            "delivery-limit": 8,
-        }
+        dead = {**_dead_lettered(service), "delivery-limit": 8}
         policies.append(
             _policy(vhost, f"{service}.commands", rf"^{name}\.commands$", **dead, **{"max-length": 200_000})
         )
@@ -232,9 +235,26 @@ def _policies(vhost: str) -> list[dict[str, Any]]:
             policies.append(
                 _policy(vhost, f"{service}.log", rf"^{name}\.log\.[0-9]+$", **dead, **{"max-length": 20_000})
             )
-    # No delivery limit here: an event is answered by us (recorded or quarantined), never given up by the broker.
-    policies.append(_policy(vhost, "ingest.record", r"^ingest\.record$", **{"max-length-bytes": 4 * 2**30}))
+    # No delivery limit here: an event is answered by us (recorded or quarantined), never given up by the broker. What
+    # we could not even quarantine is a dead letter.
+    policies.append(
+        _policy(
+            vhost,
+            "ingest.record",
+            r"^ingest\.record$",
+            **_dead_lettered("ingest"),
+            **{"max-length-bytes": 4 * 2**30},
+        )
+    )
     return policies
+
+
+def _dead_lettered(service: str) -> dict[str, Any]:
+    return {
+        "dead-letter-exchange": DEAD,
+        "dead-letter-routing-key": service,
+        "dead-letter-strategy": "at-least-once",
+    }
 
 
 def _grant(layout: dict[str, Any], vhost: str, user: str) -> None:
