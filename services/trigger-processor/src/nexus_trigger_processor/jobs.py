@@ -8,6 +8,7 @@ from nexus_shared.access.revocations import Revocations, refresh
 from nexus_shared.database.outbox import Outbox
 from nexus_shared.jobs import Job
 from nexus_trigger_processor.handlers.lane_reports import LaneReports
+from nexus_trigger_processor.handlers.measuring import Gauges
 from nexus_trigger_processor.handlers.reacting import Reactions
 from nexus_trigger_processor.handlers.sending import Sender
 from nexus_trigger_processor.store.platform import PlatformStore
@@ -31,6 +32,11 @@ def reporting(reports: LaneReports) -> list[Job]:
 def sweeping(outbox: Outbox) -> Job:
     """What a crash left in the outbox goes out."""
     return Job("outbox", outbox.sweep, period=2.0)
+
+
+def measuring(gauges: Gauges) -> Job:
+    """How much waits is looked at for whoever scrapes the metrics."""
+    return Job("measuring", gauges.look, period=5.0)
 
 
 def knowing(reactions: Reactions, store: PlatformStore, revocations: Revocations) -> Job:

@@ -7,9 +7,11 @@ from nexus_shared.envelope import Command
 from nexus_shared.lanes import Frame
 from nexus_shared.messaging.batch_reader import BatchReader
 from nexus_shared.messaging.subscribing import Subscribers
-from nexus_shared.topology import LANES, commands_of, log_queue
+from nexus_shared.topology import DEAD_LETTER_QUEUE, LANES, commands_of, log_queue
+from nexus_trigger_processor.handlers.dead_letters import Undertaker
 from nexus_trigger_processor.handlers.matching import Matcher
 from nexus_trigger_processor.settings import Settings
+from nexus_trigger_processor.store.dead_letters import DeadLetterRow
 
 SERVICE = "trigger-processor"
 
@@ -18,6 +20,18 @@ def lanes(settings: Settings, matcher: Matcher) -> BatchReader[list[Frame]]:
     """Something happened and is recorded: does a trigger want to know?"""
     queues = [log_queue(SERVICE, lane) for lane in range(LANES)]
     return BatchReader(settings.amqp_url, queues, matcher, name="nexus.log", is_away=is_away, max_messages=64)
+
+
+def dead_letters(settings: Settings, undertaker: Undertaker) -> BatchReader[list[DeadLetterRow]]:
+    """A service gave a message up: it is kept where people see it."""
+    return BatchReader(
+        settings.amqp_url,
+        [DEAD_LETTER_QUEUE],
+        undertaker,
+        name=DEAD_LETTER_QUEUE,
+        is_away=is_away,
+        max_messages=20,
+    )
 
 
 def commands(settings: Settings, matcher: Matcher) -> Subscribers:

@@ -15,7 +15,7 @@ from nexus_shared.envelope import STRUCTURED, Event
 from nexus_shared.ids import derive
 from nexus_shared.sealing import MasterKeys
 from nexus_trigger_processor.domain.actions import CompiledAction
-from nexus_trigger_processor.domain.template_language import RenderFailed
+from nexus_trigger_processor.domain.templates import RenderFailed
 from nexus_trigger_processor.domain.triggers import CompiledTrigger, Outcome
 from nexus_trigger_processor.handlers.live_triggers import Live
 from nexus_trigger_processor.store.matching import ActionRow, DecisionRow, RunRow

@@ -15,6 +15,7 @@ from nexus_shared.messaging.delivery import Delivery
 from nexus_trigger_processor.handlers.deciding import Decider, Plan
 from nexus_trigger_processor.handlers.live_triggers import LiveTriggers
 from nexus_trigger_processor.handlers.reacting import Reactions
+from nexus_trigger_processor.measures import Measures
 from nexus_trigger_processor.store.matching import LaneMove, MatchingStore
 
 
@@ -48,12 +49,13 @@ class Matcher:
         decider: Decider,
         reactions: Reactions,
         outbox: Outbox,
+        measures: Measures,
         *,
         on_actions: Callable[[], None],
         on_hole: Callable[[int, int], None],
     ) -> None:
         self._database, self._store, self._triggers, self._decider = database, store, triggers, decider
-        self._reactions, self._outbox = reactions, outbox
+        self._reactions, self._outbox, self._measures = reactions, outbox, measures
         self._on_actions, self._on_hole = on_actions, on_hole
 
     async def prepare(self, batch: Sequence[Delivery]) -> list[Frame]:
@@ -87,6 +89,9 @@ class Matcher:
             crash_point("match.before_commit")
         crash_point("match.after_commit")
         self._tell(plan, written.outbox_ids, messages, intake.holes)
+        self._measures.matched(
+            intake.events, plan.decisions, started=written.started, holes=len(intake.holes)
+        )
 
     async def match_again(self, event: dict[str, Any]) -> int:
         """Decides about a recorded event once more; creates only what is missing and returns how many runs were."""
@@ -97,6 +102,7 @@ class Matcher:
                 connection, decisions=plan.decisions, runs=plan.runs, actions=plan.actions, outbox=messages
             )
         self._tell(plan, written.outbox_ids, messages, {})
+        self._measures.matched((), (), started=written.started, holes=0)
         return written.started
 
     async def _plan(self, connection: Any, events: Sequence[dict[str, Any]]) -> Plan:

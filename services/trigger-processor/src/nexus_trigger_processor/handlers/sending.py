@@ -21,6 +21,7 @@ from nexus_shared.ids import derive
 from nexus_shared.messaging.connection import backoff
 from nexus_shared.sealing import MasterKeys
 from nexus_trigger_processor.client import WebhookClient, WebhookRequest
+from nexus_trigger_processor.measures import Measures
 from nexus_trigger_processor.retries import Outcome, OutcomeKind, next_attempt
 from nexus_trigger_processor.store.sending import Claim, SendingStore, Settlement
 
@@ -142,9 +143,10 @@ class Settler:
         outbox_store: OutboxStore,
         outbox: Outbox,
         master: MasterKeys,
+        measures: Measures,
     ) -> None:
         self._database, self._store, self._outbox_store, self._outbox = database, store, outbox_store, outbox
-        self._master = master
+        self._master, self._measures = master, measures
         self._rng = Random()
         self._done: list[tuple[Done, asyncio.Future[None]]] = []
         self._worker: asyncio.Task[None] | None = None
@@ -199,6 +201,7 @@ class Settler:
             crash_point("settle.before_commit")
         crash_point("settle.after_commit")
         self._outbox.post(ids, rows)
+        self._measures.attempted(done.outcome for done in batch)
 
     def _sealed_response(self, done: Done) -> bytes | None:
         if not done.outcome.response:

@@ -97,6 +97,7 @@ create table decisions (
     primary key (position, trigger_id, generation, recorded_at)
 ) partition by range (recorded_at);
 create index decisions_tenant on decisions (tenant_id, position);
+create index decisions_event on decisions (tenant_id, event_id);  -- "why did this patient not get it?"
 
 create table runs (
     run_id         uuid        not null,  -- derived from trigger, event and generation
@@ -119,9 +120,12 @@ create table runs (
     failed_actions int         not null default 0,
     created_at     timestamptz not null default clock_timestamp(),
     finished_at    timestamptz,
+    cancelled_by   text,
+    cancel_reason  text,
     primary key (run_id, recorded_at)
-) partition by range (recorded_at) ;
+) partition by range (recorded_at);
 create index runs_tenant on runs (tenant_id, position);
+create index runs_subject on runs (tenant_id, subject, position);
 create index runs_trigger on runs (trigger_id, position);
 
 create table actions (
@@ -189,22 +193,24 @@ create table outbox (
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
 create table dead_letters (
-    dead_letter_id uuid        primary key,
-    tenant_id      text collate "C" not null,
+    dead_letter_id uuid        primary key,  -- derived from queue, message id and content
+    tenant_id      text collate "C" not null,  -- the platform's where no one tenant can be made out
     service        text        not null,
     queue          text        not null,
     message_id     text        not null,
-    cause          text        not null,
-    detail         text        not null default '',
+    type           text,        -- what the message says it is
+    cause          text        not null,  -- the broker's word: rejected, delivery_limit, expired, maxlen
+    deaths         jsonb       not null default '[]',
+    content_type   text        not null default '',
     body           bytea       not null,  -- sealed
-    headers        jsonb       not null default '{}',
     status         text        not null default 'open' check (status in ('open', 'redriven', 'discarded')),
     created_at     timestamptz not null default clock_timestamp(),
     settled_at     timestamptz,
     settled_by     text,
     note           text
 );
-create index dead_letters_open on dead_letters (service, cause, created_at) where status = 'open';
+create index dead_letters_tenant on dead_letters (tenant_id, created_at desc, dead_letter_id desc);
+create index dead_letters_newest on dead_letters (created_at desc, dead_letter_id desc);
 
 create table tenants (
     tenant_id  text collate "C" primary key,
@@ -261,12 +267,20 @@ revoke execute on all functions in schema trigger_processor from public;
 grant execute on function create_partitions, detach_partitions to trigger_processor;
 grant select, insert, update on all tables in schema trigger_processor to trigger_processor;
 grant delete on outbox, pending_actions, revoked_keys to trigger_processor;
-grant select on triggers, trigger_versions, trigger_stats, decisions, runs, actions, attempts, dead_letters, lanes,
-    trigger_changes to trigger_processor_api;
-grant insert, update on triggers, action_secrets to trigger_processor_api;
-grant select (trigger_id, action_key, tenant_id, changed_at, sealed) on action_secrets to trigger_processor_api;
+
+-- The tenant-facing role: each table's policy below keeps it within one tenant, these grants within what requests do.
+grant select on triggers, trigger_versions, trigger_stats, decisions, runs, actions, attempts, pending_actions, dead_letters,
+    lanes, trigger_changes to trigger_processor_api;
+grant insert, update on triggers to trigger_processor_api;
 grant insert on trigger_versions, trigger_changes to trigger_processor_api;
-grant update on lanes to trigger_processor_api;  -- publishing a trigger locks the lanes
+grant select, insert, update on action_secrets to trigger_processor_api;
+grant update (updated_at) on lanes to trigger_processor_api;  -- publishing a trigger locks the lanes
+grant insert on outbox to trigger_processor_api;  -- facts commit with what they tell
+grant select (id) on outbox to trigger_processor_api;
+grant insert, delete on pending_actions to trigger_processor_api;
+grant update (status, status_seq, error_class, deadline_at, finished_at) on actions to trigger_processor_api;
+grant update (status, open_actions, failed_actions, finished_at, cancelled_by, cancel_reason) on runs to trigger_processor_api;
+grant update (status, settled_at, settled_by, note) on dead_letters to trigger_processor_api;
 
 do $$
 declare

@@ -1,0 +1,1 @@
+"""REST routes of trigger-processor: triggers, runs, decisions, dead letters."""
