@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.channel import Channel
 
 from nexus_shared.crashpoints import crash_point
-from nexus_shared.errors import Reject
+from nexus_shared.errors import Reject, RetryLater
 from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect
 from nexus_shared.messaging.delivery import Delivery, from_aiormq
 
@@ -38,12 +39,16 @@ class BatchHandler(Protocol[Prepared]):
         ...
 
 
+class _GivenBack(Exception):
+    """Stopping while something is away: the batch stays unacknowledged and returns to its queue."""
+
+
 class BatchReader(Generic[Prepared]):
     """Reads `queues` on a connection of its own, reconnecting for ever, until `stop()`.
 
     `is_away(error)` tells that a dependency (the database) does not answer: the batch is kept and tried again without
-    end. Any other error is tried three times, then each message alone; one that still fails is rejected without
-    requeue, which makes it a dead letter.
+    end, as it is on RetryLater. Any other error is tried three times, then each message alone; one that still fails is
+    rejected without requeue, which makes it a dead letter.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class BatchReader(Generic[Prepared]):
         name: str,
         is_away: Callable[[BaseException], bool],
         max_messages: int = 500,
-        max_bytes: int = 4 * 2**20,
+        max_bytes: int = 2**20,
         on_connected: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._url, self._queues, self._handler, self._name = url, queues, handler, name
@@ -73,14 +78,19 @@ class BatchReader(Generic[Prepared]):
         while not self._stopping.is_set():
             try:
                 await self._read_connection()
-                waits = backoff()
+            except _GivenBack:
+                return
             except BROKER_AWAY as error:
                 log.warning("reader_lost_broker", reader=self._name, error=type(error).__name__)
             finally:
+                if self.is_connected:
+                    waits = backoff()
                 self.is_connected = False
-                self._buffer.clear()  # unacknowledged: the broker delivers them again, in order
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), next(waits))
+            await self._sleep(next(waits))
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def stop(self) -> None:
         """Finish the batch in hand; what was only buffered goes back to the queue, in order."""
@@ -92,29 +102,34 @@ class BatchReader(Generic[Prepared]):
         try:
             channel = await connection.channel(publisher_confirms=False)
             await channel.set_qos(prefetch_count=self._max_messages * 3)
-            raw = await channel.get_underlay_channel()
+            raw = cast(Channel, await channel.get_underlay_channel())
+            # Of this channel alone: tags of a former one, which may still deliver, would acknowledge other messages.
+            self._buffer = deque()
+            lost = _losing(raw)
             for queue in self._queues:
-                await raw.basic_consume(queue, self._collector(queue))
+                await raw.basic_consume(queue, self._collector(queue, self._buffer))
             self.is_connected = True
             if self._on_connected is not None:
                 await self._on_connected()
-            await self._pump(raw)
+            await self._pump(raw, lost)
         finally:
             with contextlib.suppress(*BROKER_AWAY):
                 async with asyncio.timeout(2):
                     await connection.close()
 
-    def _collector(self, queue: str) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
+    def _collector(
+        self, queue: str, buffer: deque[Delivery]
+    ) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def collect(message: DeliveredMessage) -> None:
-            self._buffer.append(from_aiormq(message, queue))
+            buffer.append(from_aiormq(message, queue))
             self._arrived.set()
 
         return collect
 
-    async def _pump(self, channel: AbstractChannel) -> None:
+    async def _pump(self, channel: AbstractChannel, lost: asyncio.Future[str]) -> None:
         """Overlap the two stages; a lost channel ends both."""
         committing: asyncio.Task[None] | None = None
-        lost: asyncio.Future[Any] = asyncio.ensure_future(_closed(channel))
+        prepared: asyncio.Task[Prepared | Exception] | None = None
         try:
             while (batch := await self._take(lost)) is not None:
                 prepared = asyncio.create_task(self._prepare(batch))
@@ -127,19 +142,19 @@ class BatchReader(Generic[Prepared]):
             if committing is not None:
                 await asyncio.shield(committing)
         finally:
-            lost.cancel()
-            if committing is not None and not committing.done():
-                committing.cancel()
+            for task in (committing, prepared):
+                if task is not None:
+                    task.cancel()
 
-    async def _take(self, lost: asyncio.Future[Any]) -> list[Delivery] | None:
-        """The next batch; None when stopping."""
+    async def _take(self, lost: asyncio.Future[str]) -> list[Delivery] | None:
+        """The next batch; None when stopping. Raises ConnectionError when no more will come."""
         while not self._buffer and not self._stopping.is_set():
             self._arrived.clear()
             waiter: asyncio.Future[Any] = asyncio.ensure_future(self._arrived.wait())
             await asyncio.wait({waiter, lost}, return_when=asyncio.FIRST_COMPLETED)
             waiter.cancel()
             if lost.done():
-                lost.result()
+                raise ConnectionError(lost.result())
         if self._stopping.is_set():
             return None
         batch: list[Delivery] = []
@@ -175,6 +190,8 @@ class BatchReader(Generic[Prepared]):
         """The batch failed once. Wait for what is away; else three more tries, then one by one."""
         try:
             await self._attempt(batch, error)
+        except _GivenBack:
+            raise
         except Exception as failure:
             if len(batch) == 1:
                 log.error(
@@ -194,9 +211,13 @@ class BatchReader(Generic[Prepared]):
     async def _attempt(self, batch: Sequence[Delivery], error: Exception) -> None:
         away, tries = backoff(), iter(RETRIES_SECONDS)
         while True:
-            if self._is_away(error):
+            if isinstance(error, RetryLater) or self._is_away(error):
                 log.warning("reader_waits", reader=self._name, error=_told(error))
-                await asyncio.sleep(next(away))
+                await self._sleep(
+                    error.after.total_seconds() if isinstance(error, RetryLater) else next(away)
+                )
+                if self._stopping.is_set():
+                    raise _GivenBack
             elif isinstance(error, Reject) or (wait := next(tries, None)) is None:
                 raise error
             else:
@@ -209,8 +230,17 @@ class BatchReader(Generic[Prepared]):
                 return
 
 
-async def _closed(channel: AbstractChannel) -> None:
-    await asyncio.shield(channel.closing)
+def _losing(channel: Channel) -> asyncio.Future[str]:
+    """Done, with the reason, when the channel delivers no more: it was closed, or the broker cancelled a consumer."""
+    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def lose(reason: str) -> None:
+        if not lost.done():
+            lost.set_result(reason)
+
+    channel.closing.add_done_callback(lambda _: lose("channel closed"))
+    channel.on_consumer_cancel_callbacks.add(lambda _: lose("consumer cancelled by the broker"))
+    return lost
 
 
 def _told(error: BaseException) -> str:
