@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -9,15 +12,34 @@ import pytest
 
 from nexus_cli.launcher.registry import SERVICES
 from nexus_cli.log_chain import Block, ChainCheck, Report, hash_of, sentence, verify
+from nexus_ingest.store.log import LogStore, Row
+from nexus_shared.database import Database
 from nexus_shared.testing.databases import FreshDatabase, FreshDatabases
 
 MIGRATIONS = SERVICES[0].migrations
 
-APPEND = """select append('test', array_agg(1::smallint), array_agg('clinica-sul'::text), array_agg('crm'::text),
-    array_agg(n::text), array_agg('lead.created'::text), array_agg(true), array_agg(1::smallint), array_agg(null::text),
-    array_agg(now()), array_agg(n::text), array_agg(null::text), array_agg(0::smallint), array_agg(null::text),
-    array_agg('{}'::json), array_agg(null::bytea), array_agg(null::uuid), array_agg(sha256(n::text::bytea)))
-    from generate_series($1::int, $2::int) n"""
+
+def a_row(number: int) -> Row:
+    text = str(number)
+    return Row(
+        lane=1,
+        tenant_id="clinica-sul",
+        source="crm",
+        event_id=text,
+        type="lead.created",
+        is_known=True,
+        schema_version=1,
+        subject=None,
+        occurred_at=datetime.now(UTC),
+        correlation_id=text,
+        causation_id=None,
+        hops=0,
+        traceparent=None,
+        data="{}",
+        sealed=None,
+        key_id=None,
+        digest=hashlib.sha256(text.encode()).digest(),
+    )
 
 
 class Log:
@@ -27,12 +49,13 @@ class Log:
         self.database = database
 
     async def append(self, *blocks: int) -> None:
-        connection = await asyncpg.connect(self.database.worker_url)
+        database = Database(self.database.worker_url, self.database.api_url, service="test")
+        await database.open()
         first = 1
         for size in blocks:
-            await connection.fetch(APPEND, first, first + size - 1)
+            await LogStore(database, "test").append([a_row(number) for number in range(first, first + size)])
             first += size
-        await connection.close()
+        await database.close()
 
     async def tamper(self, statement: str) -> None:
         connection = await asyncpg.connect(self.database.admin_url)
@@ -41,8 +64,6 @@ class Log:
         await connection.close()
 
     async def verify(self) -> Report:
-        import asyncio
-
         return await asyncio.to_thread(verify, self.database.worker_url)
 
 

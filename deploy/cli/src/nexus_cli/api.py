@@ -14,6 +14,14 @@ SECONDS = 15.0
 SILENCE_SECONDS = 60.0
 
 
+class Refused(CommandFailed):
+    """The service answered no; `status` is the HTTP status."""
+
+    def __init__(self, reason: str, advice: str, status: int) -> None:
+        super().__init__(reason, advice)
+        self.status = status
+
+
 class ServiceAway(CommandFailed):
     """The service does not answer at all."""
 
@@ -92,17 +100,18 @@ class Api:
         return ServiceAway(f"{self._url} does not answer ({error}).", "Is it running? nexus status")
 
 
-def refusal(answer: httpx.Response) -> CommandFailed:
+def refusal(answer: httpx.Response) -> Refused:
     """A problem (RFC 9457) as a sentence, with a line for every flaw."""
+    status = answer.status_code
     try:
         problem = answer.json()
     except ValueError:
-        return CommandFailed(f"{answer.request.url} answered {answer.status_code}.")
-    detail = problem.get("detail") or problem.get("title") or f"status {answer.status_code}"
+        return Refused(f"{answer.request.url} answered {status}.", "", status)
+    detail = problem.get("detail") or problem.get("title") or f"status {status}"
     flaws = [
         f"{flaw.get('pointer') or '(whole)'}: {flaw.get('message')}" for flaw in problem.get("errors", ())
     ]
-    return CommandFailed(str(detail), "\n".join(flaws))
+    return Refused(str(detail), "\n".join(flaws), status)
 
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from nexus_cli.access import claims_of, readable_claims
 from nexus_cli.api import Api
 from nexus_cli.launcher.installation import Installation
@@ -70,13 +67,12 @@ def revoke(api: Api, jti_or_token: str, tenant_id: str | None) -> str:
 
 
 def show(found: list[dict[str, Any]]) -> None:
-    table = Table("id", "name", "scopes", "expires", "state", box=None, pad_edge=False)
+    width = max((len(key["name"]) for key in found), default=0)
     for key in found:
-        state = "[red]revoked[/]" if key.get("revoked_at") else "valid"
-        table.add_row(
-            str(key["jti"]), key["name"], " ".join(key["scopes"]), str(key["expires_at"])[:10], state
+        scopes = " ".join(key["scopes"])
+        print(
+            f"{key['jti']}  {key['name']:<{width}}  {key['status']:<7}  until {key['expires_at'][:10]}  {scopes}"
         )
-    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def decode(token: str, installation: Installation) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from nexus_cli.api import Api
 
 def find(api: Api, event_id: str, source: str | None) -> dict[str, Any]:
     """The event with `position`, `recorded_at` and `status`. Raises CommandFailed when there is none."""
-    found: dict[str, Any] = api.ask(
-        "GET", f"/v1/events/{quote(event_id, safe='')}", params={"source": source}
-    )
+    if event_id.startswith("#") and event_id[1:].isdigit():
+        path, params = f"/v1/events/at/{event_id[1:]}", None
+    else:
+        path, params = f"/v1/events/{quote(event_id, safe='')}", {"source": source}
+    found: dict[str, Any] = api.ask("GET", path, params=params)
     return found
 
 

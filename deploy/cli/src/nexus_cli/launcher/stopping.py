@@ -9,7 +9,7 @@ from contextlib import suppress
 from nexus_cli.launcher.installation import Installation
 from nexus_cli.launcher.supervisor import STOP_SECONDS, stop_leftovers
 from nexus_cli.outcomes import CommandFailed
-from nexus_shared.testing.processes import wait_until
+from nexus_shared.testing.processes import is_alive, wait_until
 
 
 def down(installation: Installation) -> str:
@@ -32,7 +32,7 @@ def _ask_supervisor(installation: Installation) -> None:
     if pid:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    if not wait_until(lambda: not installation.is_running, STOP_SECONDS * 2):
+    if not wait_until(lambda: not (installation.is_running or is_alive(pid)), STOP_SECONDS * 2):
         raise CommandFailed(
             f"The launcher (process {pid}) does not stop.", f"Its log: {installation.logs / 'launcher.log'}"
         )

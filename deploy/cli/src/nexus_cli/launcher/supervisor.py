@@ -21,6 +21,7 @@ from nexus_shared.testing.processes import is_alive, is_ours, tail, wait_until
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
+IMPATIENCE_SECONDS = 2.0
 WATCH_SECONDS = 0.2
 
 OnReady = Callable[[], None]
@@ -38,6 +39,7 @@ class Supervisor:
         self._installation = installation
         self._reporter = reporter
         self._stopping = asyncio.Event()
+        self._stop_asked_at: float | None = None
         self.processes: list[ServiceProcess] = []
 
     async def run(self, on_ready: OnReady, on_tick: OnTick = lambda: None) -> None:
@@ -59,12 +61,14 @@ class Supervisor:
                 await self._stop()
 
     def _stop_asked(self) -> None:
-        if self._stopping.is_set():
+        """The first time: in order. Again: at once; not for a signal that comes twice, from a terminal and from make."""
+        if self._stop_asked_at is None:
+            self._stop_asked_at = time.monotonic()
+            self._stopping.set()
+            self._reporter.say("Stopping …")
+        elif time.monotonic() - self._stop_asked_at > IMPATIENCE_SECONDS:
             for process in self.processes:
                 process.kill()
-            return
-        self._stopping.set()
-        self._reporter.say("Stopping …")
 
     async def _start(self) -> None:
         installation = self._installation

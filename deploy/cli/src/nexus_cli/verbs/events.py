@@ -34,7 +34,7 @@ def tail(
     from nexus_cli import live_events
     from nexus_cli.access import tenant_api
 
-    filters = {"type": event_type, "subject": subject}
+    filters = {"type": event_type.split(",") if event_type else None, "subject": subject}
     updates = live_events.follow(
         tenant_api(directory, url, key), filters, after="" if after is None else str(after)
     )
