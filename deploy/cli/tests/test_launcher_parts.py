@@ -7,6 +7,8 @@ import os
 import socket
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,11 +113,14 @@ class TestPorts:
 
 
 class TestPlaces:
-    def test_a_checkout_that_servers_can_reach_holds_its_own_data(self, tmp_path: Path) -> None:
-        for path in (tmp_path, *tmp_path.parents):
-            if not path.stat().st_mode & stat.S_IXOTH:
-                pytest.skip(f"{path} is closed to other accounts here")
-        assert default_directory(tmp_path) == (tmp_path / ".nexus", "")
+    @pytest.fixture
+    def reachable(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="nexus-test-", dir="/var/tmp") as name:
+            Path(name).chmod(0o755)
+            yield Path(name)
+
+    def test_a_checkout_that_servers_can_reach_holds_its_own_data(self, reachable: Path) -> None:
+        assert default_directory(reachable) == (reachable / ".nexus", "")
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another account")
     def test_a_closed_checkout_of_root_keeps_its_data_elsewhere_and_says_so(self, tmp_path: Path) -> None:

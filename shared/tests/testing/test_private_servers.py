@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import stat
 import tempfile
@@ -14,7 +15,8 @@ import aio_pika
 import asyncpg
 import pytest
 
-from nexus_shared.testing.processes import answers, is_ours
+from nexus_shared.testing.private_postgres import SUPERUSER, WHEEL, PrivatePostgres, binaries
+from nexus_shared.testing.processes import Account, answers, free_port, is_ours
 from nexus_shared.testing.provision import Servers
 from nexus_shared.testing.servers import PrivateServers, ServerNotFit
 
@@ -119,6 +121,29 @@ async def test_definitions_given_at_the_start_are_loaded_and_nothing_is_left_aft
     assert own.rabbitmq_pid is None
     assert not [port for port in ports if answers(port)]
     assert stat.S_IMODE((directory / "servers.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another account")
+async def test_binaries_in_a_private_home_are_copied_to_where_the_servers_account_reaches_them(
+    directory: Path,
+) -> None:
+    found = binaries()
+    assert found is not None
+    home = directory / "home"
+    shutil.copytree(found.parents[1], home / WHEEL, symlinks=True)
+    shutil.copytree(found.parents[2] / f"{WHEEL}.libs", home / f"{WHEEL}.libs")
+    home.chmod(0o700)
+    postgres = PrivatePostgres(
+        directory / "postgres", Account.of_servers(), home / WHEEL / "pginstall" / "bin"
+    )
+
+    port = free_port()
+    await asyncio.to_thread(postgres.start, port, "secret-of-the-test")
+    connection = await asyncpg.connect(
+        f"postgresql://{SUPERUSER}:secret-of-the-test@127.0.0.1:{port}/postgres"
+    )
+    await connection.close()
+    postgres.stop()
 
 
 async def test_a_port_in_use_is_named(directory: Path) -> None:

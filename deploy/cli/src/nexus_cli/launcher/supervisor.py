@@ -61,7 +61,7 @@ class Supervisor:
                 await self._stop()
 
     def _stop_asked(self) -> None:
-        """The first time: in order. Later again: at once, though not for one signal sent twice (by a terminal and make)."""
+        """The first time: in order. Later again: at once; a terminal and make may send one signal twice."""
         if self._stop_asked_at is None:
             self._stop_asked_at = time.monotonic()
             self._stopping.set()
