@@ -19,9 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from aio_pika.abc import AbstractConnection
+import aiormq
 from aiormq import spec
 from aiormq.channel import Channel
+from aiormq.connection import Connection
 from aiormq.exceptions import (
     AuthenticationError,
     ChannelAccessRefused,
@@ -32,10 +33,17 @@ from aiormq.exceptions import (
     ProbableAuthenticationError,
     PublishError,
 )
+from yarl import URL
 
 from nexus_shared.client.errors import PublishRefused
 from nexus_shared.client.parcels import Parcel
-from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect, user_of
+from nexus_shared.messaging.connection import (
+    BROKER_AWAY,
+    CONNECT_SECONDS,
+    HEARTBEAT_SECONDS,
+    backoff,
+    user_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +95,7 @@ class Sender:
         self._alone = 0
         self._unknown = 0
         self._failure: BaseException | None = None
+        self._channel: Channel | None = None
         self._wake = asyncio.Event()
         self._waits = backoff()
         self.is_connected = False
@@ -119,22 +128,21 @@ class Sender:
 
     async def _session(self) -> None:
         """One connection's life. Ends with the error that ended it; what was in flight is back in the queue."""
-        connection = await connect(self._url, self._name)
+        connection = await _connection(self._url, self._name)
         try:
             async with asyncio.timeout(self._confirm_seconds):
                 opened = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                channel = cast(Channel, await opened.get_underlay_channel())
             self.is_connected = True
-            await self._pump(channel)
+            await self._pump(cast(Channel, opened))
         finally:
-            self.is_connected = False
+            self.is_connected, self._channel = False, None
             await self._take_back()
             await _discard(connection)
 
     async def _pump(self, channel: Channel) -> None:
         """Keep the window full until something fails."""
-        self._failure = None
-        channel.closing.add_done_callback(self._lost)
+        self._failure, self._channel = None, channel
+        channel.closing.add_done_callback(lambda closing: self._lost(channel, closing))
         while self._failure is None:
             while self._queue and self._has_room(self._queue[0]):
                 self._launch(channel, self._queue.popleft())
@@ -190,9 +198,10 @@ class Sender:
         self._bytes_in_flight -= pending.size
         self._alone = max(0, self._alone - 1)
 
-    def _lost(self, closing: asyncio.Future[object]) -> None:
+    def _lost(self, channel: Channel, closing: asyncio.Future[object]) -> None:
         error = None if closing.cancelled() else closing.exception()
-        self._fail(error or ConnectionError("the broker closed the channel"))
+        if channel is self._channel:  # else an earlier one, which only now could be closed
+            self._fail(error or ConnectionError("the broker closed the channel"))
 
     def _fail(self, error: BaseException) -> None:
         # The first error is the cause; those of the other flights only follow from it.
@@ -257,7 +266,14 @@ def _told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def _discard(connection: AbstractConnection) -> None:
+async def _connection(url: str, name: str) -> Connection:
+    """Not aio-pika's: one that failed to connect closes itself when collected, and here perhaps in another thread."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        address = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS)
+        return await aiormq.connect(address, client_properties={"connection_name": name})
+
+
+async def _discard(connection: Connection) -> None:
     with contextlib.suppress(*BROKER_AWAY):
         async with asyncio.timeout(2):
             await connection.close()
