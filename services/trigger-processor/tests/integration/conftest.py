@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -11,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import httpx
 import pytest
 import pytest_asyncio
 
 import nexus_trigger_processor
 from nexus_fakes.receiver import Receiver
+from nexus_shared import topology
 from nexus_shared.access.keys import Keys
 from nexus_shared.access.principal import ROLES, Role, Scope
 from nexus_shared.access.tokens import TokenSigner, public_key_of
@@ -86,10 +89,12 @@ class Processor:
     service: Service
     database: Database
     matcher: Matcher
+    vhost: TestVhost
     receiver: Receiver
     lanes: Lanes
     clients: AsyncExitStack
     tenant: str
+    settings: Settings
 
     async def client(self, *scopes: Scope, tenant: str | None = None) -> httpx.AsyncClient:
         """Speaks to the API with a key of the test's tenant, or of another."""
@@ -137,12 +142,36 @@ class Processor:
         assert answer.status_code == 200, answer.text
         return {**answer.json(), "secrets": made["secrets"]}
 
+    def replica(self) -> Matcher:
+        """Another process that reads the log."""
+        return matcher(self.database, self.vhost)
+
     async def deliver(self, *events: Event, lane: int = 3) -> int:
         """Records events of the test's tenant on a lane and has them matched; the last one's position."""
         own = [event.model_copy(update={"tenantid": self.tenant}) for event in events]
         frame = self.lanes.frame(lane, own)
         await self.matcher.commit([frame])
         return frame.last
+
+    async def pass_over(self) -> None:
+        """A frame of nobody's on every lane: all of them have come as far as the log goes."""
+        for lane in self.lanes.ends:
+            await self.matcher.commit([self.lanes.frame(lane, [])])
+
+    async def facts(self, *types: str) -> list[dict[str, Any]]:
+        """The test's tenant's facts that reached the broker, until one of each type is there; in their order."""
+        found: list[dict[str, Any]] = []
+        connection = await aio_pika.connect(self.vhost.url)
+        async with connection:
+            channel = await connection.channel()
+            queue = await channel.get_queue(topology.RECORD_QUEUE)
+            async with asyncio.timeout(10), queue.iterator() as messages:
+                async for message in messages:
+                    await message.ack()
+                    found += [e for e in json.loads(message.body) if e["tenantid"] == self.tenant]
+                    if set(types) <= {event["type"] for event in found}:
+                        break
+        return found
 
     async def send(self, requests: int) -> None:
         """Has waiting webhooks sent until the receiver got this many in all, and their outcomes recorded."""
@@ -176,11 +205,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(
     servers: Servers, vhost: TestVhost, receiver: Receiver
-) -> AsyncIterator[tuple[Service, Matcher, Lanes]]:
+) -> AsyncIterator[tuple[Settings, Service, Matcher, Lanes]]:
     """The service, opened and not running, over one database for all tests: they differ in their tenant."""
     databases = FreshDatabases(servers.database_url)
     made = await databases("trigger_processor", MIGRATIONS)
-    service = build(settings_for(made, vhost, receiver))
+    settings = settings_for(made, vhost, receiver)
+    service = build(settings)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(databases.drop_all)
         for resource in service.resources:
@@ -188,17 +218,19 @@ async def running(
             opened.push_async_callback(resource.close)
         for stop in service.on_stop:
             opened.push_async_callback(stop)
-        yield service, matcher(database_of(service), vhost), Lanes()
+        yield settings, service, matcher(database_of(service), vhost), Lanes()
 
 
 @pytest.fixture
-async def processor(running: tuple[Service, Matcher, Lanes], receiver: Receiver) -> AsyncIterator[Processor]:
-    service, matching, lanes = running
+async def processor(
+    running: tuple[Settings, Service, Matcher, Lanes], vhost: TestVhost, receiver: Receiver
+) -> AsyncIterator[Processor]:
+    settings, service, matching, lanes = running
     receiver.reset()
     database = database_of(service)
     async with AsyncExitStack() as clients:
         tenant = f"clinica-{secrets.token_hex(4)}"
-        yield Processor(service, database, matching, receiver, lanes, clients, tenant)
+        yield Processor(service, database, matching, vhost, receiver, lanes, clients, tenant, settings)
         async with database.connection() as connection:
             await connection.execute("delete from pending_actions; delete from outbox")
 

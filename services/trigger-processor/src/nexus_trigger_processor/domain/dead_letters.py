@@ -40,13 +40,13 @@ def autopsy(body: bytes, headers: Mapping[str, Any]) -> Autopsy:
     deaths = [_death(entry) for entry in _listed(headers.get("x-death"))[:MAX_DEATHS]]
     return Autopsy(
         tenant_id=_tenant(envelopes, headers),
-        queue=_text(headers.get("x-first-death-queue"))
+        queue=printable(headers.get("x-first-death-queue"))
         or (deaths[-1]["queue"] if deaths else "")
         or "unknown",
-        cause=_text(headers.get("x-first-death-reason"))
+        cause=printable(headers.get("x-first-death-reason"))
         or (deaths[-1]["reason"] if deaths else "")
         or "unknown",
-        type=_only({_text(envelope.get("type")) for envelope in envelopes}),
+        type=_only({printable(envelope.get("type")) for envelope in envelopes}),
         deaths=deaths,
     )
 
@@ -63,7 +63,7 @@ def _envelopes(body: bytes) -> list[Mapping[str, Any]]:
 
 def _tenant(envelopes: Sequence[Mapping[str, Any]], headers: Mapping[str, Any]) -> TenantId:
     """A frame holds events of many tenants: then it is the platform's."""
-    found = _only({_text(envelope.get("tenantid")) for envelope in envelopes})
+    found = _only({printable(envelope.get("tenantid")) for envelope in envelopes})
     if found is None and not envelopes:
         found = _tenant_of_key(headers)
     return TenantId(found) if found and is_tenant_id(found) else PLATFORM
@@ -72,8 +72,8 @@ def _tenant(envelopes: Sequence[Mapping[str, Any]], headers: Mapping[str, Any]) 
 def _tenant_of_key(headers: Mapping[str, Any]) -> str | None:
     for entry in _listed(headers.get("x-death")):
         keys = _listed(entry.get("routing-keys")) if isinstance(entry, dict) else []
-        if keys and entry.get("exchange") in _TENANT_FIRST:
-            return _text(keys[0]).partition(".")[0]
+        if keys and printable(entry.get("exchange")) in _TENANT_FIRST:
+            return printable(keys[0]).partition(".")[0]
     return None
 
 
@@ -82,9 +82,9 @@ def _death(entry: Any) -> dict[str, Any]:
     at = given.get("time")
     count = given.get("count")
     return {
-        "queue": _text(given.get("queue")),
-        "reason": _text(given.get("reason")),
-        "count": count if isinstance(count, int) else 1,
+        "queue": printable(given.get("queue")),
+        "reason": printable(given.get("reason")),
+        "count": count if isinstance(count, int) and 0 < count < 2**31 else 1,
         "at": at.isoformat() if isinstance(at, datetime) else None,
     }
 
@@ -98,8 +98,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _text(value: Any) -> str:
-    """A header's or an envelope's text, fit to be stored and shown."""
+def printable(value: Any) -> str:
+    """A header's or an envelope's text, fit to be stored and shown; empty for anything else."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
     if not isinstance(value, str):

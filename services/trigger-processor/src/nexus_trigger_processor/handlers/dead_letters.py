@@ -19,7 +19,7 @@ from nexus_shared.errors import NexusError
 from nexus_shared.ids import TenantId, derive
 from nexus_shared.messaging.delivery import Delivery
 from nexus_shared.sealing import MasterKeys, SealBroken
-from nexus_trigger_processor.domain.dead_letters import autopsy
+from nexus_trigger_processor.domain.dead_letters import autopsy, printable
 from nexus_trigger_processor.store.dead_letters import (
     Cause,
     DeadLetter,
@@ -85,13 +85,13 @@ class Undertaker:
         return DeadLetterRow(
             dead_letter_id,
             found.tenant_id,
-            delivery.key[:200],  # the broker's policy names the service in it
+            printable(delivery.key),  # the broker's policy names the service in it
             found.queue,
-            delivery.message_id[:200],
+            printable(delivery.message_id),
             found.type,
             found.cause,
             orjson.dumps(found.deaths).decode(),
-            delivery.content_type[:100],
+            printable(delivery.content_type),
             self._master.seal(delivery.body, _place(found.tenant_id, dead_letter_id)),
         )
 

@@ -28,7 +28,9 @@ _ACTIONS = """
            coalesce(p.leased_by is not null and p.due_at > clock_timestamp(), false) as is_in_flight
       from actions a left join pending_actions p on p.action_id = a.action_id
      where a.tenant_id = $1 and a.run_id = $2 and a.recorded_at = $3
-     order by a.created_at, a.step
+     order by (select e.place from trigger_versions v,
+                      jsonb_array_elements(v.definition -> 'actions') with ordinality as e (action, place)
+                where v.trigger_id = $4 and v.version = $5 and e.action ->> 'key' = a.step), a.step
 """
 
 # What is being sent right now cannot be called back: its attempt ends first, and its outcome is recorded.
@@ -187,7 +189,10 @@ class RunStore:
         return Run(*row) if row else None
 
     async def actions(self, tenant_id: TenantId, connection: Connection, run: Run) -> list[Action]:
-        rows = await connection.fetch(_ACTIONS, tenant_id, run.run_id, run.recorded_at)
+        """In the order of the trigger's definition."""
+        rows = await connection.fetch(
+            _ACTIONS, tenant_id, run.run_id, run.recorded_at, run.trigger_id, run.version
+        )
         return [Action(*row) for row in rows]
 
     async def attempts(
