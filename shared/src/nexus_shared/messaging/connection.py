@@ -14,6 +14,10 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from yarl import URL
 
+from nexus_shared.messaging import tolerance
+
+tolerance.install()
+
 HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 5.0
 

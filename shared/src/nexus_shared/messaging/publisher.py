@@ -15,9 +15,10 @@ from typing import Any, cast
 from aio_pika.abc import AbstractConnection
 from aiormq import spec
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError, PublishError
+from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 
 from nexus_shared.errors import NexusError
+from nexus_shared.ids import derive
 from nexus_shared.messaging.connection import BROKER_AWAY, connect, user_of
 
 
@@ -64,9 +65,12 @@ class Publisher:
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """All messages in order; returns when every one is confirmed.
 
-        Raises Unroutable when a mandatory message found no queue, PublishUnconfirmed for everything else: then the
-        channel is closed, since a late confirm on it could be taken for another message's.
+        Raises Unroutable when a mandatory message found no queue, PublishUnconfirmed for everything else. Where an
+        answer is missing the channel is closed, since a late confirm on it could be taken for another message's.
         """
+        if not messages:
+            return
+        channel = None
         try:
             async with asyncio.timeout(self._timeout):
                 channel = await self._open()
@@ -74,16 +78,19 @@ class Publisher:
                     *(self._publish_one(channel, message) for message in messages), return_exceptions=True
                 )
         except BROKER_AWAY as error:
-            await self.close()
+            await self._drop(channel)
             raise PublishUnconfirmed(f"{type(error).__name__} while publishing") from error
         failures = [result for result in results if isinstance(result, BaseException)]
         if not failures:
             return
-        await self.close()
+        if not all(isinstance(failure, DeliveryError) for failure in failures):
+            await self._drop(channel)
         for failure in failures:
             if isinstance(failure, PublishError):
                 raise Unroutable(str(failure)) from failure
-            if not isinstance(failure, BROKER_AWAY):
+            if not isinstance(
+                failure, (*BROKER_AWAY, asyncio.CancelledError)
+            ):  # a closed channel cancels its calls
                 raise failure
         raise PublishUnconfirmed(f"{len(failures)} of {len(messages)} messages") from failures[0]
 
@@ -91,7 +98,7 @@ class Publisher:
         properties = spec.Basic.Properties(
             content_type=message.content_type,
             delivery_mode=2,
-            message_id=message.message_id,
+            message_id=_short(message.message_id),
             headers=dict(message.headers),
             user_id=self._user,
             reply_to=message.reply_to,
@@ -106,7 +113,7 @@ class Publisher:
             wait=False,
         )
         if not isinstance(confirmation, spec.Basic.Ack):
-            raise AMQPError("refused by the broker")
+            raise AMQPError("neither confirmed nor refused by the broker")
 
     async def _open(self) -> Channel:
         async with self._opening:
@@ -126,6 +133,12 @@ class Publisher:
             return False
         return True
 
+    async def _drop(self, channel: Channel | None) -> None:
+        """Closes the connection that failed, unless somebody has opened another one since."""
+        async with self._opening:
+            if self._channel is channel:
+                await self._discard()
+
     async def close(self) -> None:
         async with self._opening:
             await self._discard()
@@ -136,3 +149,8 @@ class Publisher:
             with contextlib.suppress(*BROKER_AWAY):
                 async with asyncio.timeout(2):
                     await connection.close()
+
+
+def _short(message_id: str) -> str:
+    """AMQP takes 255 bytes; an event's id may have 200 letters of any alphabet. The event in the body keeps its own."""
+    return message_id if len(message_id) < 64 or len(message_id.encode()) <= 255 else str(derive(message_id))
