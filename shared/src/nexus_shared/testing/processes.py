@@ -93,7 +93,7 @@ def answers(port: int) -> bool:
 
 
 def is_alive(pid: int | None) -> bool:
-    """True while the process runs; a zombie does not run."""
+    """True while the process runs; a zombie does not run, once the last of its threads has let go of ports and files."""
     if not pid:
         return False
     try:
@@ -103,7 +103,8 @@ def is_alive(pid: int | None) -> bool:
     except PermissionError:
         return True
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        is_zombie = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return not is_zombie or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except FileNotFoundError:
         return not Path("/proc/self").exists()
 

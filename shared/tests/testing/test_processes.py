@@ -1,0 +1,34 @@
+"""Seeing other processes as they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nexus_shared.testing.processes import is_alive, wait_until
+
+# Ends the main thread alone (exit, not exit_group) while another one goes on for a second.
+HEADLESS = (
+    "import ctypes, threading, time\n"
+    "threading.Thread(target=time.sleep, args=(1,)).start()\n"
+    "ctypes.CDLL(None).syscall(60, 0)\n"
+)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or sys.maxsize < 2**32, reason="calls Linux by number, on 64 bits"
+)
+def test_a_process_whose_main_thread_is_gone_lives_until_its_last_thread_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", HEADLESS]) as process:
+        assert wait_until(lambda: "Z" in _state(process.pid), 10)
+        assert is_alive(process.pid)
+
+        assert wait_until(lambda: not is_alive(process.pid), 10)
+
+
+def _state(pid: int) -> str:
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return text.rsplit(")", 1)[1].split()[0]
