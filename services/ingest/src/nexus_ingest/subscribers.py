@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from faststream.rabbit.annotations import RabbitMessage
+
+from nexus_ingest.handlers.history import History
 from nexus_ingest.handlers.recording import Prepared, Recorder
 from nexus_ingest.handlers.relaying import Resender
 from nexus_ingest.settings import Settings
@@ -9,6 +12,7 @@ from nexus_ingest.store.relays import RelayStore
 from nexus_shared.database import is_away
 from nexus_shared.envelope import Command
 from nexus_shared.messaging.batch_reader import BatchReader
+from nexus_shared.messaging.history import READ
 from nexus_shared.messaging.subscribing import Subscribers
 from nexus_shared.topology import RECORD_QUEUE, commands_of
 
@@ -20,8 +24,8 @@ def inbound(settings: Settings, recorder: Recorder) -> BatchReader[Prepared]:
     )
 
 
-def commands(settings: Settings, resender: Resender, relays: RelayStore) -> Subscribers:
-    """Our own services ask for what they missed, and tell how far they are."""
+def commands(settings: Settings, resender: Resender, relays: RelayStore, history: History) -> Subscribers:
+    """Our own services ask for what they missed or want again, and tell how far they are."""
     subscribers = Subscribers(settings.amqp_url, "ingest")
 
     async def resend(command: Command, _: object) -> None:
@@ -32,7 +36,12 @@ def commands(settings: Settings, resender: Resender, relays: RelayStore) -> Subs
         """A reader has come this far."""
         await relays.report(command.source, [int(position) for position in command.data["lane_positions"]])
 
+    async def read(command: Command, message: RabbitMessage) -> None:
+        """A service wants to read a tenant's history."""
+        await history.answer(command, message.reply_to)
+
     subscribers.commands(
-        commands_of("ingest"), {"ingest.resend": resend, "ingest.report_positions": report_positions}
+        commands_of("ingest"),
+        {"ingest.resend": resend, "ingest.report_positions": report_positions, READ: read},
     )
     return subscribers

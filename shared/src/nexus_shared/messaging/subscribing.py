@@ -54,6 +54,7 @@ class Subscribers:
             RabbitQueue(queue, declare=False),
             channel=Channel(prefetch_count=prefetch),
             ack_policy=AckPolicy.REJECT_ON_ERROR,
+            no_reply=True,  # an empty answer to `reply_to` would find no queue, and make a failure of a success
             decoder=_as_it_came,
         )
         async def on_command(content: bytes, message: RabbitMessage) -> None:

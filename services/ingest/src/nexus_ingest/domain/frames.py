@@ -50,7 +50,7 @@ def cut_frames(events: Sequence[Recorded], lane_positions: Sequence[int], epoch:
         by_lane.setdefault(event.lane, []).append(event)
     messages = []
     for lane, of_lane in by_lane.items():
-        for part in _parts(of_lane):
+        for part in parts(of_lane):
             messages.append(frame(lane, positions[lane], part, epoch))
             positions[lane] = part[-1].position
     return Cut(messages, positions)
@@ -100,7 +100,8 @@ def single_messages(events: Sequence[Recorded]) -> list[Outgoing]:
     ]
 
 
-def _parts(events: Sequence[Recorded]) -> Iterable[Sequence[Recorded]]:
+def parts(events: Sequence[Recorded]) -> Iterable[Sequence[Recorded]]:
+    """Runs of at most 100 events or 256 KiB; a larger event goes alone."""
     part: list[Recorded] = []
     size = 0
     for event in events:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from nexus_shared.database import Database, across_tenants
+from nexus_shared.database import Connection, Database, across_tenants
 from nexus_shared.ids import TenantId
 
 _ADD = """
@@ -79,7 +80,7 @@ class QuarantineStore:
         moment, quarantine_id = before or (None, None)
         async with self._database.tenant(tenant_id) as connection:
             rows = await connection.fetch(
-                f"select {_FIELDS} from quarantine where tenant_id = $1 and ($2::text is null or status = $2)"  # noqa: S608
+                f"select {_FIELDS} from quarantine where tenant_id = $1 and ($2::text is null or status = $2)"
                 " and ($3::timestamptz is null or (first_seen_at, quarantine_id) < ($3, $4::uuid))"
                 " order by first_seen_at desc, quarantine_id desc limit $5",
                 tenant_id,
@@ -94,24 +95,38 @@ class QuarantineStore:
         """The entry and its sealed content."""
         async with self._database.tenant(tenant_id) as connection:
             row = await connection.fetchrow(
-                f"select {_FIELDS}, content from quarantine where tenant_id = $1 and quarantine_id = $2",  # noqa: S608
+                f"select {_FIELDS}, content from quarantine where tenant_id = $1 and quarantine_id = $2",
                 tenant_id,
                 quarantine_id,
             )
         return (Entry(*tuple(row)[:-1]), row["content"]) if row else None
 
-    async def resolve(
-        self, tenant_id: TenantId, quarantine_id: UUID, *, status: str, by: str, resolution: str
-    ) -> bool:
-        """Settles an open entry once; False when it is not open (any more)."""
+    @asynccontextmanager
+    async def settling(self, tenant_id: TenantId, quarantine_id: UUID) -> AsyncIterator[Held | None]:
+        """The entry, held until the block ends: whoever else wants to settle it waits, and then finds it settled."""
         async with self._database.tenant(tenant_id) as connection:
-            answer = await connection.execute(
-                "update quarantine set status = $3, resolved_at = clock_timestamp(), resolved_by = $4, resolution = $5"
-                " where tenant_id = $1 and quarantine_id = $2 and status = 'open'",
+            row = await connection.fetchrow(
+                f"select {_FIELDS}, content from quarantine where tenant_id = $1 and quarantine_id = $2 for update",
                 tenant_id,
                 quarantine_id,
-                status,
-                by,
-                resolution,
             )
-        return answer == "UPDATE 1"
+            yield Held(connection, Entry(*tuple(row)[:-1]), row["content"]) if row else None
+
+
+class Held:
+    """An entry in hand, with its sealed content."""
+
+    def __init__(self, connection: Connection, entry: Entry, content: bytes) -> None:
+        self._connection, self.entry, self.content = connection, entry, content
+
+    async def settle(self, status: str, by: str, resolution: str) -> None:
+        """`status` is recorded or discarded; it holds when the block ends well."""
+        await self._connection.execute(
+            "update quarantine set status = $3, resolved_at = clock_timestamp(), resolved_by = $4, resolution = $5"
+            " where tenant_id = $1 and quarantine_id = $2",
+            self.entry.tenant_id,
+            self.entry.quarantine_id,
+            status,
+            by,
+            resolution,
+        )
