@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
 
 from nexus_shared.envelope import Event
 
+Published = TypeVar("Published")
 Published_co = TypeVar("Published_co", covariant=True)
 
 
@@ -34,3 +35,20 @@ class Publishes(Protocol[Published_co]):
     def publish(
         self, event: Event | str, data: Mapping[str, Any] | None = None, **details: Unpack[EventDetails]
     ) -> Published_co: ...
+
+
+class Later(Generic[Published]):
+    """A publisher whose `publish` is the other's `publish_later`."""
+
+    def __init__(self, publish: Callable[..., Published]) -> None:
+        self._publish = publish
+
+    def publish(
+        self, event: Event | str, data: Mapping[str, Any] | None = None, **details: Unpack[EventDetails]
+    ) -> Published:
+        return self._publish(event, data, **details)
+
+
+def given(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the fields that were not given: absent is not the same as null."""
+    return {name: value for name, value in data.items() if value is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from nexus_shared import topology
 from nexus_shared.catalogue import find
-from nexus_shared.client.details import EventDetails
+from nexus_shared.client.details import EventDetails, Later
 from nexus_shared.client.errors import EventInvalid, PublisherClosed, SpoolUnusable
 from nexus_shared.client.fitness import event_of, fit_line, inspected
 from nexus_shared.client.parcels import BatchLimits, Parcel, batches, single
@@ -131,6 +131,11 @@ class NexusPublisher:
         fact, parcel = self._parcel(event, data, details)
         await self._shipping.take(parcel)
         return fact
+
+    @property
+    def later(self) -> Later[Coroutine[Any, Any, Event]]:
+        """This publisher for emitters that shall not wait: `await emit_lead_created(publisher.later, …)`."""
+        return Later(self.publish_later)
 
     async def publish_many(self, events: Iterable[Event], limits: BatchLimits | None = None) -> None:
         """Send events in batch messages, in order; returns once all are confirmed.

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from nexus_shared import topology
-from nexus_shared.client.details import EventDetails
+from nexus_shared.client.details import EventDetails, Later
 from nexus_shared.client.errors import PublisherClosed
 from nexus_shared.client.parcels import BatchLimits
 from nexus_shared.client.publisher import SPOOL_LIMIT, NexusPublisher
@@ -93,6 +93,11 @@ class SyncNexusPublisher:
         self, event: Event | str, data: Mapping[str, Any] | None = None, **details: Unpack[EventDetails]
     ) -> Event:
         return self._do(self._publisher.publish_later(event, data, **details))
+
+    @property
+    def later(self) -> Later[Event]:
+        """This publisher for emitters that shall not wait: `emit_lead_created(publisher.later, …)`."""
+        return Later(self.publish_later)
 
     def publish_many(self, events: Iterable[Event], limits: BatchLimits | None = None) -> None:
         self._do(self._publisher.publish_many(events, limits))
