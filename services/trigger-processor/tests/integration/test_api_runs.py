@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -13,7 +12,6 @@ from nexus_shared.testing.builders import a_lead_created
 
 pytestmark = pytest.mark.integration
 
-OTHER = "clinica-norte"
 MASK = "•••"
 
 
@@ -270,42 +268,6 @@ async def test_what_is_out_this_moment_ends_first(processor: Any) -> None:
     }
     assert answer["run"]["status"] == "running"
     assert (run["status"], run["open_actions"], run["failed_actions"]) == ("partial", 0, 1)
-
-
-async def test_no_route_knows_another_tenants_run(processor: Any) -> None:
-    client = await processor.client()
-    run_id = await a_run(processor, client, status=410)
-    theirs = await processor.client(tenant=OTHER)
-    path = f"/v1/runs/{run_id}"
-    asked = [
-        await theirs.get(path),
-        await theirs.get(f"{path}/trace"),
-        await theirs.post(f"{path}/cancel"),
-        await theirs.post(f"{path}/redrive"),
-    ]
-    assert [answer.status_code for answer in asked] == [404] * 4
-    event = a_lead().id
-    for listed in ("/v1/runs", "/v1/decisions"):
-        for filters in ({}, {"event_id": event}, {"subject": "lead/lead-1"}):
-            assert (await theirs.get(listed, params=filters)).json()["items"] == []
-    assert (await client.get(path)).json()["status"] == "failed"
-    assert (await client.get(f"/v1/runs/{uuid4()}")).status_code == 404
-
-
-async def test_row_level_security_stands_behind_every_query(processor: Any) -> None:
-    client = await processor.client()
-    await a_run(processor, client, status=503)
-    tables = (
-        "triggers", "trigger_versions", "trigger_stats", "trigger_changes", "action_secrets", "decisions", "runs",
-        "actions", "attempts", "pending_actions",
-    )  # fmt: skip
-    for tenant, sees in ((OTHER, False), (processor.tenant, True)):
-        async with processor.database.tenant(tenant) as connection:
-            for table in tables:
-                own = await connection.fetchval(
-                    f"select count(*) from {table} where tenant_id = $1", processor.tenant
-                )
-                assert bool(own) is sees, (table, tenant)
 
 
 async def test_what_is_done_and_waits_is_measured(processor: Any) -> None:

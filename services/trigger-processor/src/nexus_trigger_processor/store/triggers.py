@@ -301,7 +301,8 @@ class TriggerStore:
         await connection.execute(
             "insert into action_secrets as s (trigger_id, action_key, tenant_id, sealed) values ($2, $3, $1, $4)"
             " on conflict (trigger_id, action_key) do update set sealed = excluded.sealed, previous = s.sealed,"
-            " previous_until = clock_timestamp() + $5 * interval '1 hour', changed_at = clock_timestamp()",
+            " previous_until = clock_timestamp() + $5 * interval '1 hour', changed_at = clock_timestamp()"
+            " where s.tenant_id = excluded.tenant_id",
             tenant_id,
             trigger_id,
             action_key,
