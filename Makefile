@@ -36,8 +36,9 @@ bench: setup ## Measure; writes build/bench.json
 torture: setup ## Kill things at random for a minute and check that nothing was lost
 	$(VENV)/python -m tests.faults.torture $(ARGS)
 
-contracts: setup ## Write again what is generated from the code: catalogue, JSON Schemas, OpenAPI, AsyncAPI
+contracts: setup ## Write again what is generated from the code: catalogue page, schemas, emitters, OpenAPI, AsyncAPI
 	$(VENV)/python -m nexus_shared.catalogue.generate
+	$(VENV)/python -m nexus_shared.client.generate
 	$(VENV)/python -m nexus_cli.contracts
 
 clean: ## Remove what tools wrote; the environment and the data of `make run` stay
