@@ -65,6 +65,7 @@ def test_drift_is_found_and_mended(tmp_path: Path) -> None:
 @pytest.mark.parametrize("event_type", all_types().values(), ids=lambda each: each.name)
 def test_every_type_has_an_emitter_that_takes_its_fields(event_type: EventType) -> None:
     emitter = getattr(emitters, emitter_name(event_type))
+    assert getattr(NexusPublisher, emitter_name(event_type)) is emitter
     parameters = inspect.signature(emitter).parameters
     required = {name for name, field in event_type.data.model_fields.items() if field.is_required()}
     assert set(event_type.data.model_fields) == set(parameters) - {"publisher", "details"}
@@ -109,18 +110,20 @@ def test_a_type_of_another_service_is_refused_with_its_owner() -> None:
 
 @pytest.mark.integration
 async def test_emitters_serve_the_asynchronous_publisher(inbox: Any, tmp_path: Path) -> None:
-    async with inbox.publisher(tmp_path) as publisher:
-        await emit_lead_created(publisher, lead_id="L-1", id="now")
-        await emit_lead_created(publisher.later, lead_id="L-1", id="later")
-    assert await inbox.ids() == ["now", "later"]
+    async with NexusPublisher(inbox.crm_url, "clinica-sul", "crm", tmp_path) as publisher:
+        await emit_lead_created(publisher, lead_id="L-1", id="function")
+        assert (await publisher.emit_lead_created(lead_id="L-1", id="method")).id == "method"
+        await publisher.later.emit_lead_created(lead_id="L-1", id="later")
+    assert await inbox.ids() == ["function", "method", "later"]
 
 
 @pytest.mark.integration
 async def test_emitters_serve_the_synchronous_publisher(inbox: Any, tmp_path: Path) -> None:
     def crm() -> None:
         with SyncNexusPublisher(inbox.crm_url, "clinica-sul", "crm", tmp_path) as publisher:
-            assert emit_lead_created(publisher, lead_id="L-1", id="now").id == "now"
-            assert emit_lead_created(publisher.later, lead_id="L-1", id="later").id == "later"
+            assert emit_lead_created(publisher, lead_id="L-1", id="function").id == "function"
+            assert publisher.emit_lead_created(lead_id="L-1", id="method").id == "method"
+            assert publisher.later.emit_lead_created(lead_id="L-1", id="later").id == "later"
 
     await asyncio.to_thread(crm)
-    assert await inbox.ids() == ["now", "later"]
+    assert await inbox.ids() == ["function", "method", "later"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from nexus_shared.envelope import Event
 
@@ -35,18 +35,6 @@ class Publishes(Protocol[Published_co]):
     def publish(
         self, event: Event | str, data: Mapping[str, Any] | None = None, **details: Unpack[EventDetails]
     ) -> Published_co: ...
-
-
-class Later(Generic[Published]):
-    """A publisher whose `publish` is the other's `publish_later`."""
-
-    def __init__(self, publish: Callable[..., Published]) -> None:
-        self._publish = publish
-
-    def publish(
-        self, event: Event | str, data: Mapping[str, Any] | None = None, **details: Unpack[EventDetails]
-    ) -> Published:
-        return self._publish(event, data, **details)
 
 
 def given(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,9 +44,10 @@ def emitter_name(event_type: EventType) -> str:
 
 
 def generated() -> dict[str, str]:
-    """The emitters' files by name: a module per family, and one that holds them all."""
+    """The emitters' files by name: a module per family, all of them in one, and all as methods."""
     files = {f"{family.name}.py": _module(family) for family in FAMILIES}
     files["__init__.py"] = _package()
+    files["methods.py"] = _methods()
     return files
 
 
@@ -105,6 +106,27 @@ def _package() -> str:
             lines += [f"    {name}," for name in names] + [")"]
     everything = sorted(emitter_name(each) for family in FAMILIES for each in family.types)
     return "\n".join([*lines, "", "__all__ = [", *(f'    "{name}",' for name in everything), "]", ""])
+
+
+def _methods() -> str:
+    lines = ['"""Every emitter as a method: `publisher.emit_lead_created(…)`.', "", HEADER, '"""', ""]
+    families = sorted(family.name for family in FAMILIES)
+    lines += [
+        "from nexus_shared.client.emitters import (",
+        *(f"    {name}," for name in families),
+        ")",
+        "",
+        "",
+    ]
+    lines += [
+        "class Emitters:",
+        '    """What a publisher gains: one method per event type of the catalogue."""',
+        "",
+    ]
+    for family in FAMILIES:
+        names = map(emitter_name, family.types)
+        lines += [f"    {name} = {family.name}.{name}" for name in names]
+    return "\n".join([*lines, ""])
 
 
 def _module(family: Family) -> str:

@@ -12,9 +12,11 @@ from uuid import uuid4
 
 from nexus_shared import topology
 from nexus_shared.catalogue import find
-from nexus_shared.client.details import EventDetails, Later
+from nexus_shared.client.details import EventDetails
+from nexus_shared.client.emitters.methods import Emitters
 from nexus_shared.client.errors import EventInvalid, PublisherClosed, SpoolUnusable
 from nexus_shared.client.fitness import event_of, fit_line, inspected
+from nexus_shared.client.later import Later
 from nexus_shared.client.parcels import BatchLimits, Parcel, batches, single
 from nexus_shared.client.shipping import Shipping
 from nexus_shared.client.spool import Spool
@@ -29,7 +31,7 @@ PARCELS_AT_ONCE = 64
 FLAWS_TOLD = 20
 
 
-class NexusPublisher:
+class NexusPublisher(Emitters):
     """Publishes facts of one tenant. Survives a broker restart, with a spool also the end of this process.
 
         async with NexusPublisher(amqp_url, "clinica-sul", "crm", spool_dir="/var/lib/crm/nexus") as publisher:
@@ -134,7 +136,7 @@ class NexusPublisher:
 
     @property
     def later(self) -> Later[Coroutine[Any, Any, Event]]:
-        """This publisher for emitters that shall not wait: `await emit_lead_created(publisher.later, …)`."""
+        """This publisher for emitters that shall not wait: `await publisher.later.emit_lead_created(…)`."""
         return Later(self.publish_later)
 
     async def publish_many(self, events: Iterable[Event], limits: BatchLimits | None = None) -> None:

@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from nexus_shared import topology
-from nexus_shared.client.details import EventDetails, Later
+from nexus_shared.client.details import EventDetails
+from nexus_shared.client.emitters.methods import Emitters
 from nexus_shared.client.errors import PublisherClosed
+from nexus_shared.client.later import Later
 from nexus_shared.client.parcels import BatchLimits
 from nexus_shared.client.publisher import SPOOL_LIMIT, NexusPublisher
 from nexus_shared.envelope import Event
@@ -21,7 +23,7 @@ from nexus_shared.envelope import Event
 Answer = TypeVar("Answer")
 
 
-class SyncNexusPublisher:
+class SyncNexusPublisher(Emitters):
     """`NexusPublisher` with plain calls; any thread may call. Arguments and errors are the same.
 
         publisher = SyncNexusPublisher(amqp_url, "clinica-sul", "crm", spool_dir="/var/lib/crm/nexus")
@@ -96,7 +98,7 @@ class SyncNexusPublisher:
 
     @property
     def later(self) -> Later[Event]:
-        """This publisher for emitters that shall not wait: `emit_lead_created(publisher.later, …)`."""
+        """This publisher for emitters that shall not wait: `publisher.later.emit_lead_created(…)`."""
         return Later(self.publish_later)
 
     def publish_many(self, events: Iterable[Event], limits: BatchLimits | None = None) -> None:
