@@ -93,7 +93,7 @@ def answers(port: int) -> bool:
 
 
 def is_alive(pid: int | None) -> bool:
-    """True while the process runs; a zombie does not run, once the last of its threads has let go of ports and files."""
+    """True while the process runs: a zombie does not, once its last thread has let go of ports and files."""
     if not pid:
         return False
     try:
