@@ -89,3 +89,37 @@ def test_ctrl_c_stops_everything_in_order(running: System) -> None:
     assert "Stopped; the data is kept" in rest
     assert "killed" not in rest
     assert running.pids == {"supervisor": 0}
+
+
+def test_a_service_that_cannot_start_is_named_with_the_end_of_its_log_and_nothing_keeps_running(
+    running: System,
+) -> None:
+    running.stop()
+    done = subprocess.run(
+        [NEXUS, "up", "--no-follow"],
+        capture_output=True,
+        text=True,
+        env=running.environment | {"NEXUS_LOG_LEVEL": "nonsense"},
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "ingest ended with status 1" in done.stderr
+    assert "Its log: " in done.stderr
+    status = running.status
+    assert not status["running"]
+    assert status["servers"] == {"postgres": {"pid": None}, "rabbitmq": {"pid": None}}
+
+
+def test_a_second_terminal_follows_the_logs_and_ends_with_the_system(running: System) -> None:
+    with subprocess.Popen(
+        [NEXUS, "up"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=running.environment
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Logs follow" in line:
+                break
+        running.nexus("events", "show", "no-such-event", "--key", "no.valid.key")
+        running.stop()
+        rest = process.stdout.read()
+    assert "token_refused" in rest
+    assert "Nexus was stopped." in rest

@@ -14,6 +14,7 @@ from nexus_shared import topology
 from nexus_shared.ids import TenantId
 from nexus_shared.testing.brokers import TestVhost
 from nexus_shared.testing.databases import FreshDatabases
+from nexus_shared.testing.plugin import fit_or_skip
 from nexus_shared.testing.processes import ServerNotFit
 from nexus_shared.testing.provision import TestSettings, provide
 
@@ -91,3 +92,12 @@ def test_given_servers_are_taken_as_they_are() -> None:
         )
         with pytest.raises(ServerNotFit, match="NEXUS_TEST_AMQP_API_URL"):
             servers.broker.delete_vhost("nexus")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_missing_server_skips_a_test_and_fails_it_in_ci(ci: str, outcome: type[BaseException]) -> None:
+    settings = TestSettings(
+        nexus_test_database_url="postgresql://127.0.0.1/x", nexus_test_amqp_url=None, ci=ci
+    )
+    with pytest.raises(outcome, match="Set both"), fit_or_skip(settings):
+        pass

@@ -21,12 +21,13 @@ from nexus_shared.testing.provision import Servers, TestSettings, provide
 
 
 @contextmanager
-def _fit_or_skip(settings: TestSettings) -> Iterator[Servers]:
+def fit_or_skip(settings: TestSettings) -> Iterator[Servers]:
+    """The servers; where there are none the test is skipped, in CI it fails."""
     try:
         with provide(settings) as servers:
             yield servers
     except ServerNotFit as reason:
-        if settings.ci:
+        if settings.is_ci:
             pytest.fail(f"In CI a missing server is a failure. {reason}")
         pytest.skip(str(reason))
 
@@ -34,7 +35,7 @@ def _fit_or_skip(settings: TestSettings) -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """PostgreSQL and RabbitMQ for this session, with administrator rights."""
-    with _fit_or_skip(TestSettings()) as provided:
+    with fit_or_skip(TestSettings()) as provided:
         yield provided
 
 

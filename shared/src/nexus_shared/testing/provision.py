@@ -27,7 +27,7 @@ MANAGEMENT_PORT = 15672
 
 
 class TestSettings(BaseSettings):
-    """What the environment says about the servers of tests; `ci` is the usual CI=true."""
+    """What the environment says about the servers of tests; `ci` is the usual CI=true, or any other text."""
 
     __test__ = False
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -35,7 +35,11 @@ class TestSettings(BaseSettings):
     nexus_test_database_url: str | None = None
     nexus_test_amqp_url: str | None = None
     nexus_test_amqp_api_url: str | None = None
-    ci: bool = False
+    ci: str = ""
+
+    @property
+    def is_ci(self) -> bool:
+        return self.ci.lower() not in ("", "0", "false", "no")
 
 
 class Broker(Protocol):
