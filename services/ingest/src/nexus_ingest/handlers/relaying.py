@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from nexus_ingest.domain.frames import Cut, Recorded, beacons, cut_frames, frame, single_messages
+from nexus_ingest.domain.frames import Cut, Recorded, beacons, cut_frames, single_messages
 from nexus_ingest.handlers.reading import LogReader
 from nexus_ingest.store.relays import Cursor, RelayStore
 from nexus_shared.crashpoints import crash_point
 from nexus_shared.messaging.publisher import Publisher
+from nexus_shared.topology import LANES
 
 BATCH_EVENTS = 2_000
 RESEND_EVENTS = 5_000
@@ -65,12 +66,13 @@ class Relay:
             crash_point("relay.after_confirms")
             last = events[-1]
             self._cursor = Cursor(last.position, last.recorded_at, cut.lane_positions, self._cursor.epoch)
-        await self._keep(self._cursor, is_idle=not events)
+        await self._keep(self._cursor)
         return bool(events)
 
-    async def _keep(self, cursor: Cursor, *, is_idle: bool) -> None:
+    async def _keep(self, cursor: Cursor) -> None:
         now = time.monotonic()
-        if self._has_beacons and is_idle and now - self._beacon_at >= BEACON_SECONDS:
+        # Also when busy: a lane that lost its last frame may be silent while others never rest.
+        if self._has_beacons and now - self._beacon_at >= BEACON_SECONDS:
             self._beacon_at = now
             await self._publisher.publish(beacons(cursor.lane_positions, cursor.epoch))
         is_unsaved = cursor.position != self._saved_position
@@ -101,13 +103,8 @@ class Resender:
         """
         until = (await self._relays.lane_positions("log"))[lane]
         events = await self._log.of_lane(lane, after, until, RESEND_EVENTS)
-        prev = after
-        messages = []
-        for start in range(0, len(events), 100):
-            part = events[start : start + 100]
-            messages.append(frame(lane, prev, part, epoch=-after))
-            prev = part[-1].position
-        if messages:
+        if events:
+            messages = cut_frames(events, [after] * LANES, epoch=-after).messages
             crash_point("resend.before_publish")
             await self._publisher.publish(messages)
             crash_point("resend.after_confirms")
