@@ -86,7 +86,7 @@ async def stream(
 
     A client that reconnects with Last-Event-ID misses nothing. One that reads too slowly is let go, to do just that.
     """
-    feed.require_room()
+    feed.require_room(who.tenant_id)
     events = feed.events(
         who.tenant_id,
         types=type or (),

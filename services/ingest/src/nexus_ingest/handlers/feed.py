@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 MOST_LISTENERS = 500
+MOST_OF_A_TENANT = 50
 MOST_WAITING = 1_000
 """A listener that lets more events wait is let go; it comes back and resumes after the last one it saw."""
 POLL_SECONDS = 0.2
@@ -94,9 +95,9 @@ class Feed:
     def is_following(self) -> bool:
         return self._follower is not None and not self._follower.done()
 
-    def require_room(self) -> None:
-        """Raises RetryLater when as many are listening as this process serves."""
-        if self.listeners() >= MOST_LISTENERS:
+    def require_room(self, tenant_id: TenantId) -> None:
+        """Raises RetryLater when as many are listening as this process serves, or serves to one tenant."""
+        if self.listeners() >= MOST_LISTENERS or self.listeners(tenant_id) >= MOST_OF_A_TENANT:
             raise RetryLater("Too many clients listen here; come back later", after=timedelta(seconds=30))
 
     async def events(

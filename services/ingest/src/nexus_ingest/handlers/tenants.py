@@ -64,8 +64,11 @@ class Tenants:
             if change is None:
                 raise TenantNotFound
             wanted = {**change.tenant.settings, **settings}
-            kept = {key: value for key, value in wanted.items() if value is not None}
-            tenant = await change.save(name or change.tenant.name, _checked(kept))
+            kept = _checked({key: value for key, value in wanted.items() if value is not None})
+            name = name or change.tenant.name
+            if (name, kept) == (change.tenant.name, change.tenant.settings):
+                return change.tenant
+            tenant = await change.save(name, kept)
         await self._tell(tenant_id)
         return tenant
 

@@ -47,7 +47,7 @@ Handler = TypeVar("Handler")
 MIGRATIONS = Path(nexus_ingest.__file__).parent / "migrations"
 SEED = bytes(range(32))
 SIGNER = TokenSigner("k1", SEED)
-CRMS = [topology.ClientUser("pub", TenantId(f"com-crm-{n}"), "crm", f"crm-{n}") for n in range(16)]
+CRMS = [topology.ClientUser("pub", TenantId(f"com-crm-{n}"), "crm", f"crm-{n}") for n in range(20)]
 """Publishers of tenants, made with the vhost: one by one they take a second each."""
 
 
@@ -135,13 +135,19 @@ class Ingest:
 
     async def command(self, type: str, data: dict[str, Any]) -> None:
         """As trigger-processor sends it."""
-        body = Command(
-            id=str(uuid4()), source="trigger-processor", type=type, tenantid=PLATFORM, data=data
-        ).to_json()
-        connection = await aio_pika.connect(self.vhost.url_of("svc.trigger-processor"))
+        body = Command(id=str(uuid4()), source="trigger-processor", type=type, tenantid=PLATFORM, data=data)
+        await self._say("trigger-processor", topology.COMMANDS, type, body.to_json(), STRUCTURED)
+
+    async def publish_by_service(self, service: str, batch: bytes) -> None:
+        """Facts, as a service of ours publishes them."""
+        await self._say(service, topology.INBOUND, topology.FACTS_KEY, batch, BATCH)
+
+    async def _say(self, service: str, exchange: str, key: str, content: bytes, content_type: str) -> None:
+        user = f"svc.{service}"
+        connection = await aio_pika.connect(self.vhost.url_of(user))
         async with connection:
-            exchange = await (await connection.channel()).get_exchange(topology.COMMANDS, ensure=False)
-            await exchange.publish(aio_pika.Message(body, user_id="svc.trigger-processor"), type)
+            to = await (await connection.channel()).get_exchange(exchange, ensure=False)
+            await to.publish(aio_pika.Message(content, content_type=content_type, user_id=user), key)
 
     def handler(self, kind: type[Handler]) -> Handler:
         """A use case itself, for what only the clock or a loop would call."""
@@ -246,6 +252,6 @@ def instance(ingest: Ingest) -> Callable[..., contextlib.AbstractAsyncContextMan
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eventually() -> Callable[..., Awaitable[None]]:
     return until

@@ -218,6 +218,28 @@ async def test_another_clinic_finds_nothing_of_it(clinic: Any, ingest: Any, quar
     assert (await clinic.get(path))["status"] == "open"
 
 
+async def test_what_a_service_said_wrong_is_the_platforms_to_mend(
+    ingest: Any, clinic: Any, eventually: Eventually
+) -> None:
+    platform = ingest.platform()
+    fact = an_event(clinic, type="ai.no_show_predicted", subject="appointment/A-1", source="ai-service")
+    known = len(await entries(platform))
+    wrong = fact | {"data": {"appointment_id": "A-1", "probability": 2}}
+    await ingest.publish_by_service("ai-service", orjson.dumps([wrong]))
+
+    async def has_come() -> bool:
+        return len(await entries(platform)) > known
+
+    await eventually(has_come)
+    entry = (await entries(platform))[0]
+    corrected = fact | {"data": {"appointment_id": "A-1", "probability": 0.2}}
+    answer = await platform.ask("POST", f"/v1/quarantine/{entry['quarantine_id']}/record", json=corrected)
+
+    assert (entry["publisher"], entry["type"]) == ("svc.ai-service", fact["type"])
+    assert answer["results"][0]["status"] == "stored"
+    assert (await clinic.get("/v1/events/e-1"))["event"]["type"] == fact["type"]
+
+
 async def test_who_may_only_read_cannot_settle(ingest: Any) -> None:
     reader = ingest.clinic(Scope.QUARANTINE_READ)
 

@@ -176,10 +176,12 @@ async def test_a_listener_that_is_too_slow_is_let_go_and_resumes(
     assert first + rest == [event.id for event in events]
 
 
-async def test_too_many_listeners_are_told_to_come_back(clinic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding, "MOST_LISTENERS", 0)
-
-    answer = await clinic.http.get("/v1/events/stream")
+async def test_one_listener_too_many_is_told_to_come_back(
+    clinic: Any, ingest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "MOST_OF_A_TENANT", 1)
+    async with listening(clinic), listening(ingest.clinic()):
+        answer = await clinic.http.get("/v1/events/stream")
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "30"

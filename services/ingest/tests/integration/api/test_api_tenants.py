@@ -49,6 +49,17 @@ async def test_a_change_keeps_the_other_settings_and_null_takes_one_away(made: A
     assert len(facts) == 3
 
 
+async def test_a_change_that_changes_nothing_is_none(made: Any) -> None:
+    tenant = await made.ask(
+        "PATCH",
+        f"/v1/tenants/{made.tenant_id}",
+        json={"name": "Clínica Feita", "settings": {"locale": "pt-BR"}},
+    )
+
+    assert tenant["revision"] == 1
+    assert len(await made.facts("tenant.configured")) == 1
+
+
 async def test_changes_at_once_are_told_in_their_order(made: Any) -> None:
     path = f"/v1/tenants/{made.tenant_id}"
 
