@@ -37,9 +37,9 @@ class Measures:
         self._positions = gauge(registry, "lane_position_events", "How far each lane has come", ("lane",))
 
     def matched(
-        self, events: Sequence[dict[str, Any]], decisions: Sequence[DecisionRow], *, started: int, holes: int
+        self, events: Sequence[dict[str, Any]], decisions: Sequence[DecisionRow], started: int, holes: int
     ) -> None:
-        """A batch of events was decided about and committed."""
+        """A batch of events was decided about and committed: `started` runs began, `holes` frames were refused."""
         self._events.inc(len(events))
         self._runs.inc(started)
         self._holes.inc(holes)

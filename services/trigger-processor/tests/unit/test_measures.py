@@ -23,8 +23,8 @@ def test_a_batch_counts_its_events_decisions_runs_and_the_oldest_ones_delay() ->
     registry = CollectorRegistry()
     measures = Measures(registry)
     decisions: Any = [SimpleNamespace(outcome=outcome) for outcome in ("fired", "fired", "not_matched")]
-    measures.matched([an_event(10, 0), an_event(9, 3)], decisions, started=2, holes=1)
-    measures.matched([], [], started=0, holes=1)
+    measures.matched([an_event(10, 0), an_event(9, 3)], decisions, 2, 1)
+    measures.matched([], [], 0, 1)
     value = registry.get_sample_value
     assert value("nexus_events_matched_total") == 2
     assert value("nexus_decisions_total", {"outcome": "fired"}) == 2

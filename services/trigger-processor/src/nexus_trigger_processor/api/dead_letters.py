@@ -77,7 +77,12 @@ class Discard(Given):
 
 def routes(dead_letters: DeadLetters) -> APIRouter:
     router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+    _listing(router, dead_letters)
+    _dealing(router, dead_letters)
+    return router
 
+
+def _listing(router: APIRouter, dead_letters: DeadLetters) -> None:
     @router.get("", operation_id="listDeadLetters")
     async def list_dead_letters(
         who: Reader,
@@ -101,6 +106,8 @@ def routes(dead_letters: DeadLetters) -> APIRouter:
         """Open ones counted by service, queue, type and cause, the most frequent first."""
         return Causes(items=[CauseOut(**cause._asdict()) for cause in await dead_letters.causes(who)])
 
+
+def _dealing(router: APIRouter, dead_letters: DeadLetters) -> None:
     @router.get("/{dead_letter_id}", operation_id="getDeadLetter")
     async def get(dead_letter_id: UUID, who: Reader, reveal: Reveal = False) -> DeadLetterOut:
         """How it died; with `reveal` what it said."""
@@ -112,8 +119,6 @@ def routes(dead_letters: DeadLetters) -> APIRouter:
     async def discard(dead_letter_id: UUID, who: Writer, why: Discard) -> DeadLetterOut:
         """Nothing more is to be done about it; it stays readable, with the reason."""
         return _shown(await dead_letters.discard(who, dead_letter_id, why.reason))
-
-    return router
 
 
 def _summary(row: DeadLetter) -> dict[str, Any]:

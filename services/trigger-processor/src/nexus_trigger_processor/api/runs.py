@@ -135,12 +135,13 @@ class ChangedOut(BaseModel):
 
 def routes(runs: Runs, interventions: Interventions) -> APIRouter:
     router = APIRouter(prefix="/v1/runs", tags=["runs"])
-    _reading(router, runs)
+    _listing(router, runs)
+    _showing(router, runs)
     _intervening(router, interventions)
     return router
 
 
-def _reading(router: APIRouter, runs: Runs) -> None:
+def _listing(router: APIRouter, runs: Runs) -> None:
     @router.get("", operation_id="listRuns")
     async def list_runs(
         who: Reader,
@@ -160,6 +161,8 @@ def _reading(router: APIRouter, runs: Runs) -> None:
         page = _RUNS.page(rows, limit, lambda run: (run.position, run.run_id))
         return Page(items=[RunSummary(**_run(run)) for run in page.items], next_cursor=page.next_cursor)
 
+
+def _showing(router: APIRouter, runs: Runs) -> None:
     @router.get("/{run_id}", operation_id="getRun")
     async def get(run_id: UUID, who: Reader) -> RunOut:
         """A run with its actions as they are now."""

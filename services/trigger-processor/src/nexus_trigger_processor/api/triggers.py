@@ -120,13 +120,14 @@ SAME_NAME = Copy()
 
 def routes(triggers: Triggers, publishing: Publishing) -> APIRouter:
     router = APIRouter(prefix="/v1/triggers", tags=["triggers"])
-    _drafts(router, triggers)
+    _reading(router, triggers)
+    _editing(router, triggers)
     _steps(router, triggers, publishing)
     _versions(router, triggers, publishing)
     return router
 
 
-def _drafts(router: APIRouter, triggers: Triggers) -> None:
+def _reading(router: APIRouter, triggers: Triggers) -> None:
     @router.get("", operation_id="listTriggers")
     async def list_triggers(
         who: Reader,
@@ -141,13 +142,6 @@ def _drafts(router: APIRouter, triggers: Triggers) -> None:
         rows = await triggers.page(who.tenant_id, narrowed, _TRIGGERS.read(cursor), limit + 1)
         page = _TRIGGERS.page(rows, limit, lambda view: (view.row.created_at, view.row.trigger_id))
         return Page(items=[_summary(view) for view in page.items], next_cursor=page.next_cursor)
-
-    @router.post("", operation_id="createTrigger", status_code=201, openapi_extra=DEFINITION)
-    async def create(who: Writer, document: Document, response: Response) -> SavedOut:
-        """Saves a new trigger as a draft, which fires nothing until it is published."""
-        saved = await triggers.create(who, document)
-        response.headers["Location"] = f"/v1/triggers/{saved.trigger.row.trigger_id}"
-        return _saved(saved, response)
 
     @router.post("/validate", operation_id="validateTrigger", openapi_extra=DEFINITION)
     async def validate(who: Reader, document: Document) -> JudgementOut:
@@ -165,12 +159,36 @@ def _drafts(router: APIRouter, triggers: Triggers) -> None:
         """A trigger with its draft and its published version. The ETag is its revision."""
         return _shown(await triggers.find(who.tenant_id, trigger_id), response)
 
+
+def _editing(router: APIRouter, triggers: Triggers) -> None:
+    @router.post("", operation_id="createTrigger", status_code=201, openapi_extra=DEFINITION)
+    async def create(who: Writer, document: Document, response: Response) -> SavedOut:
+        """Saves a new trigger as a draft, which fires nothing until it is published."""
+        saved = await triggers.create(who, document)
+        response.headers["Location"] = f"/v1/triggers/{saved.trigger.row.trigger_id}"
+        return _saved(saved, response)
+
     @router.put("/{trigger_id}", operation_id="replaceTriggerDraft", openapi_extra=DEFINITION)
     async def replace(
         trigger_id: UUID, who: Writer, document: Document, revision: NeededRevision, response: Response
     ) -> SavedOut:
         """Replaces the draft; what is published goes on as it is. If-Match says which revision was edited."""
         return _saved(await triggers.replace(who, trigger_id, document, revision), response)
+
+    @router.post("/{trigger_id}/duplicate", operation_id="duplicateTrigger", status_code=201)
+    async def duplicate(
+        trigger_id: UUID, who: Writer, response: Response, copy: Copy = SAME_NAME
+    ) -> SavedOut:
+        """A new draft with the same definition, and secrets of its own."""
+        saved = await triggers.duplicate(who, trigger_id, copy.name)
+        response.headers["Location"] = f"/v1/triggers/{saved.trigger.row.trigger_id}"
+        return _saved(saved, response)
+
+    @router.post("/{trigger_id}/actions/{action_key}/secret", operation_id="rotateActionSecret")
+    async def rotate_secret(trigger_id: UUID, action_key: str, who: Writer) -> SecretOut:
+        """A new signing secret, shown this once. For 24 hours requests are signed with the one before as well."""
+        secret = await triggers.rotate_secret(who, trigger_id, action_key)
+        return SecretOut(action_key=action_key, secret=secret)
 
 
 def _steps(router: APIRouter, triggers: Triggers, publishing: Publishing) -> None:
@@ -198,25 +216,10 @@ def _steps(router: APIRouter, triggers: Triggers, publishing: Publishing) -> Non
         await publishing.enable(who, trigger_id, why.reason, revision)
         return _shown(await triggers.find(who.tenant_id, trigger_id), response)
 
-    @router.post("/{trigger_id}/duplicate", operation_id="duplicateTrigger", status_code=201)
-    async def duplicate(
-        trigger_id: UUID, who: Writer, response: Response, copy: Copy = SAME_NAME
-    ) -> SavedOut:
-        """A new draft with the same definition, and secrets of its own."""
-        saved = await triggers.duplicate(who, trigger_id, copy.name)
-        response.headers["Location"] = f"/v1/triggers/{saved.trigger.row.trigger_id}"
-        return _saved(saved, response)
-
     @router.delete("/{trigger_id}", operation_id="deleteTrigger", status_code=204)
     async def delete(trigger_id: UUID, who: Writer, revision: Revision, reason: Word = None) -> None:
         """Switches it off and takes it out of every list. Its runs stay readable."""
         await publishing.delete(who, trigger_id, reason or "", revision)
-
-    @router.post("/{trigger_id}/actions/{action_key}/secret", operation_id="rotateActionSecret")
-    async def rotate_secret(trigger_id: UUID, action_key: str, who: Writer) -> SecretOut:
-        """A new signing secret, shown this once. For 24 hours requests are signed with the one before as well."""
-        secret = await triggers.rotate_secret(who, trigger_id, action_key)
-        return SecretOut(action_key=action_key, secret=secret)
 
 
 def _versions(router: APIRouter, triggers: Triggers, publishing: Publishing) -> None:

@@ -89,9 +89,7 @@ class Matcher:
             crash_point("match.before_commit")
         crash_point("match.after_commit")
         self._tell(plan, written.outbox_ids, messages, intake.holes)
-        self._measures.matched(
-            intake.events, plan.decisions, started=written.started, holes=len(intake.holes)
-        )
+        self._measures.matched(intake.events, plan.decisions, written.started, len(intake.holes))
 
     async def match_again(self, event: dict[str, Any]) -> int:
         """Decides about a recorded event once more; creates only what is missing and returns how many runs were."""
@@ -102,7 +100,7 @@ class Matcher:
                 connection, decisions=plan.decisions, runs=plan.runs, actions=plan.actions, outbox=messages
             )
         self._tell(plan, written.outbox_ids, messages, {})
-        self._measures.matched((), (), started=written.started, holes=0)
+        self._measures.matched((), (), written.started, 0)
         return written.started
 
     async def _plan(self, connection: Any, events: Sequence[dict[str, Any]]) -> Plan:
