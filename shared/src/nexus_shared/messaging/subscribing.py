@@ -62,11 +62,19 @@ class Subscribers:
             await _settle(content, message, handlers)
 
     async def run(self) -> None:
-        await self.broker.start()
-        await self._stopping.wait()
+        """Until `stop()`; waits for a broker that is away."""
+        starting = asyncio.ensure_future(self.broker.start())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            return
+        starting.result()
+        await stopping
 
     async def stop(self) -> None:
         """First no more messages, then wait for those in hand: else each would come back with its count raised."""
+        self._stopping.set()
         for subscriber in self.broker.subscribers:
             queue: Any = getattr(subscriber, "_queue_obj", None)
             tag = getattr(subscriber, "_consumer_tag", None)
@@ -74,7 +82,6 @@ class Subscribers:
                 await queue.cancel(tag)
                 subscriber._consumer_tag = None  # type: ignore[attr-defined]
         await self.broker.stop()
-        self._stopping.set()
 
 
 async def _as_it_came(message: Any) -> Any:
