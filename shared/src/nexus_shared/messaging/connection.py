@@ -18,7 +18,8 @@ from nexus_shared.messaging import tolerance
 
 tolerance.install()
 
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 5
+"""A silent broker is given up after three missed beats and a second each: 18 s."""
 CONNECT_SECONDS = 5.0
 
 BROKER_AWAY: tuple[type[BaseException], ...] = (
