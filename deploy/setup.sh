@@ -28,7 +28,8 @@ apt_install() {
 
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-}" python3.11 /usr/bin/python3.11 python3.12 python3.13 python3; do
+  # The distribution's own build comes first: it is profile-guided, which home-made ones often are not (a third faster).
+  for candidate in "${PYTHON:-}" /usr/bin/python3.11 python3.11 python3.12 python3.13 python3; do
     [ -n "$candidate" ] || continue
     if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       printf '%s' "$candidate"
@@ -58,6 +59,8 @@ install_packages() {
     editable+=(-e "$package")
   done
   "${pip[@]}" install --no-deps --no-build-isolation "${editable[@]}"
+  # Also where PYTHONDONTWRITEBYTECODE is set: without byte code every process would compile everything at its start.
+  PYTHONDONTWRITEBYTECODE="" "$venv/bin/python" -m compileall -q -j 2 "$venv"/lib "${packages[@]/%//src}" || true
 }
 
 install_rabbitmq() {

@@ -23,13 +23,16 @@ def lanes(settings: Settings, matcher: Matcher) -> BatchReader[list[Frame]]:
 
 
 def dead_letters(settings: Settings, undertaker: Undertaker) -> BatchReader[list[DeadLetterRow]]:
-    """A service gave a message up: it is kept where people see it."""
+    """A service gave a message up: it is kept where people see it.
+
+    Nothing takes what this queue rejects, so whatever goes wrong is tried again until it works.
+    """
     return BatchReader(
         settings.amqp_url,
         [DEAD_LETTER_QUEUE],
         undertaker,
         name=DEAD_LETTER_QUEUE,
-        is_away=is_away,
+        is_away=lambda error: True,
         max_messages=20,
     )
 

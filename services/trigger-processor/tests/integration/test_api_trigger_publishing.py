@@ -250,3 +250,18 @@ async def test_the_list_tells_how_often_a_trigger_ran_and_when_last(processor: A
     assert item["execution_count"] == 2
     assert item["last_run_id"] in {run["id"] for run in runs}
     assert item["last_run_at"] is not None
+
+
+async def test_a_trigger_on_a_pattern_fires_for_every_type_it_names_until_it_is_disabled(
+    processor: Any,
+) -> None:
+    client = await processor.client()
+    unseen = await processor.deliver(a_lead(1))
+    definition = processor.definition(event_type="lead.*", conditions=None)
+    trigger = await processor.publish(client, definition)
+    wanted = await processor.deliver(a_lead(2))
+    await processor.deliver(a_payment_overdue(number=3))
+    await client.post(f"/v1/triggers/{trigger['id']}/disable")
+    late = await processor.deliver(a_lead(4))
+    assert unseen < wanted < late
+    assert await fired(processor, trigger) == [wanted]

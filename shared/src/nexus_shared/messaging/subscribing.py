@@ -7,7 +7,6 @@ error, declare topology, share one channel, and consume on while it shuts down.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -43,7 +42,7 @@ class Subscribers:
             fail_fast=False,
             reconnect_interval=1.0,
             default_channel=Channel(on_return_raises=True),
-            logger=logging.getLogger("faststream"),
+            logger=None,  # it tells of every message in words of its own; what matters is logged here
         )
         self._stopping = asyncio.Event()
 

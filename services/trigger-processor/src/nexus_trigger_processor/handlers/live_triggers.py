@@ -11,7 +11,13 @@ import orjson
 from pydantic import ValidationError
 
 from nexus_shared.database import Connection
-from nexus_trigger_processor.domain.triggers import CompiledTrigger, TriggerDefinition, compile_trigger
+from nexus_trigger_processor.domain.triggers import (
+    CompiledTrigger,
+    TriggerDefinition,
+    compile_trigger,
+    covers,
+    is_pattern,
+)
 from nexus_trigger_processor.store.matching import LiveTrigger, MatchingStore
 
 KEPT_KEYS = 200_000
@@ -52,7 +58,10 @@ class LiveTriggers:
         if missing:
             loaded: dict[Key, list[Live]] = {key: [] for key in missing}
             for row in await self._store.live_triggers(connection, missing):
-                loaded[(row.tenant_id, row.event_type)].append(_compiled(row))
+                live = _compiled(row)
+                for key in missing:
+                    if key[0] == row.tenant_id and covers(row.event_type, key[1]):
+                        loaded[key].append(live)
             self._by_key.update((key, tuple(live)) for key, live in loaded.items())
         while len(self._by_key) > KEPT_KEYS:
             self._by_key.popitem(last=False)
@@ -62,8 +71,15 @@ class LiveTriggers:
             self._revision = await self._store.newest_change(connection)
             return
         for revision, tenant_id, event_type in await self._store.changes_since(connection, self._revision):
-            self._by_key.pop((tenant_id, event_type), None)
+            self._forget(tenant_id, event_type)
             self._revision = revision
+
+    def _forget(self, tenant_id: str, event_type: str) -> None:
+        if not is_pattern(event_type):
+            self._by_key.pop((tenant_id, event_type), None)
+            return
+        for key in [key for key in self._by_key if key[0] == tenant_id and covers(event_type, key[1])]:
+            del self._by_key[key]
 
 
 def _compiled(row: LiveTrigger) -> Live:

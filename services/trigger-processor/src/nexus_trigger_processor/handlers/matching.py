@@ -10,7 +10,7 @@ from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import Database
 from nexus_shared.database.outbox import Outbox
 from nexus_shared.facts import fact_messages
-from nexus_shared.lanes import Frame, Verdict, judge, read_frame
+from nexus_shared.lanes import Frame, Verdict, judge, lane_of, read_frame
 from nexus_shared.messaging.delivery import Delivery
 from nexus_trigger_processor.handlers.deciding import Decider, Plan
 from nexus_trigger_processor.handlers.live_triggers import LiveTriggers
@@ -92,8 +92,13 @@ class Matcher:
         self._measures.matched(intake.events, plan.decisions, written.started, len(intake.holes))
 
     async def match_again(self, event: dict[str, Any]) -> int:
-        """Decides about a recorded event once more; creates only what is missing and returns how many runs were."""
+        """Decides about a recorded event once more; creates only what is missing and returns how many runs were.
+
+        Its lane is locked like a batch's, so that no trigger is published between reading triggers and using them.
+        """
+        lane = lane_of(event["tenantid"], event.get("subject") or event["id"])
         async with self._database.transaction() as connection:
+            await self._store.lock_lanes(connection, [lane])
             plan = await self._plan(connection, [event])
             messages = fact_messages(plan.facts)
             written = await self._store.write(

@@ -162,7 +162,7 @@ class Settler:
     def _judge(self, claim: Claim, outcome: Outcome) -> Done:
         now = datetime.now(UTC)
         policy = RetryPolicy(max_attempts=claim.max_attempts, on_unknown=claim.on_unknown)
-        due_at = next_attempt(claim.attempt, outcome, now, policy, self._rng)
+        due_at = next_attempt(claim.attempt - claim.base, outcome, now, policy, self._rng)
         if due_at is not None and due_at > claim.deadline_at:
             due_at = None
         if due_at is not None:

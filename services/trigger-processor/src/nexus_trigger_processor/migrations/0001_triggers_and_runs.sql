@@ -176,6 +176,7 @@ create table pending_actions (
     tenant_id   text collate "C" not null,
     due_at      timestamptz not null default clock_timestamp(),
     attempt     int         not null default 0,
+    base        int         not null default 0,  -- attempts before the last redrive: patience starts again
     leased_by   text
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 create index pending_actions_due on pending_actions (tenant_id, due_at);

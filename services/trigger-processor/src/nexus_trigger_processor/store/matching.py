@@ -14,7 +14,8 @@ _LIVE = """
     select t.tenant_id, t.event_type, t.trigger_id, t.version, t.effective_after, v.definition
       from triggers t join trigger_versions v using (trigger_id, version)
      where t.status = 'published' and t.deleted_at is null
-       and (t.tenant_id, t.event_type) in (select * from unnest($1::text[], $2::text[]))
+       and ((t.tenant_id, t.event_type) in (select * from unnest($1::text[], $2::text[]))
+            or (t.tenant_id = any($1) and t.event_type like '%*%'))
      order by t.trigger_id
 """
 
@@ -167,7 +168,7 @@ class MatchingStore:
     async def live_triggers(
         self, connection: Connection, keys: Sequence[tuple[str, str]]
     ) -> list[LiveTrigger]:
-        """The published triggers of these (tenant, event type) pairs."""
+        """The published triggers of these (tenant, event type) pairs, and all of these tenants that name a pattern."""
         tenants, types = [key[0] for key in keys], [key[1] for key in keys]
         return [LiveTrigger(*row) for row in await connection.fetch(_LIVE, tenants, types)]
 

@@ -63,9 +63,10 @@ _REDRIVE = """
          where a.tenant_id = $1 and a.run_id = $2 and a.recorded_at = $3 and a.status in ('failed', 'unknown')
         returning a.action_id, a.attempts
     ), waiting as (
-        insert into pending_actions (action_id, recorded_at, tenant_id, attempt)
-        select again.action_id, $3, $1, greatest(again.attempts, coalesce((select max(t.attempt) from attempts t
-               where t.action_id = again.action_id and t.recorded_at = $3), 0)) from again
+        insert into pending_actions (action_id, recorded_at, tenant_id, attempt, base)
+        select again.action_id, $3, $1, made.number, made.number
+          from again cross join lateral (select greatest(again.attempts, coalesce((select max(t.attempt) from attempts t
+               where t.action_id = again.action_id and t.recorded_at = $3), 0)) as number) made
     ), reopened as (
         update runs r set status = 'running', finished_at = null, open_actions = r.open_actions + s.number,
                failed_actions = r.failed_actions - s.number

@@ -37,13 +37,14 @@ _CLAIM = """
         update pending_actions p
            set attempt = p.attempt + 1, leased_by = $1, due_at = clock_timestamp() + $5 * interval '1 second'
           from picked where p.action_id = picked.action_id
-        returning p.action_id, p.recorded_at, p.tenant_id, p.attempt
+        returning p.action_id, p.recorded_at, p.tenant_id, p.attempt, p.base
     ), intended as (
         insert into attempts (action_id, attempt, recorded_at, tenant_id, worker)
         select action_id, attempt, recorded_at, tenant_id, $1 from claimed
     )
-    select c.action_id, c.recorded_at, c.tenant_id, c.attempt, a.run_id, a.step, a.kind, a.request, a.max_attempts,
-           a.on_unknown, a.deadline_at, r.trigger_id, r.event_id, r.correlation_id, r.hops, r.traceparent,
+    select c.action_id, c.recorded_at, c.tenant_id, c.attempt, c.base, a.run_id, a.step, a.kind, a.request,
+           a.max_attempts, a.on_unknown, a.deadline_at, r.trigger_id, r.event_id, r.correlation_id, r.hops,
+           r.traceparent,
            s.sealed as secret, case when s.previous_until > clock_timestamp() then s.previous end as previous_secret
       from claimed c
       join actions a on a.action_id = c.action_id and a.recorded_at = c.recorded_at
@@ -92,12 +93,13 @@ _SETTLE = """
 
 
 class Claim(NamedTuple):
-    """One attempt to make now: its intent is committed, its lease runs."""
+    """One attempt to make now: its intent is committed, its lease runs. `base` attempts were made before a redrive."""
 
     action_id: UUID
     recorded_at: datetime
     tenant_id: str
     attempt: int
+    base: int
     run_id: UUID
     step: str
     kind: str
