@@ -190,7 +190,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[runtime.Service, st
     url = f"http://127.0.0.1:{settings.http_port}"
     try:
         async with httpx.AsyncClient(base_url=url) as client:
-            await until(lambda: _answers(client, serving))
+            await until(lambda: _answers(client, serving), 20)
+            await until(lambda: _listens(service), 20)
         yield service, url
     finally:
         stopping.set()
@@ -206,6 +207,13 @@ async def _answers(client: httpx.AsyncClient, serving: asyncio.Task[None]) -> bo
         return (await client.get("/health/ready")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+async def _listens(service: runtime.Service) -> bool:
+    """A broker client that is stopped while it starts leaves a connection behind."""
+    return service.subscribers is not None and all(
+        subscriber.running for subscriber in service.subscribers.broker.subscribers
+    )
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
