@@ -118,7 +118,10 @@ def _occurred_at(event: Event, publisher: Publisher, moment: Moment) -> datetime
     """In UTC: other zones make every later comparison and conversion slow."""
     if event.time is None:
         return moment.now
-    time = event.time.astimezone(UTC)
+    try:
+        time = event.time.astimezone(UTC)
+    except OverflowError:  # on the calendar's first or last day, where a few hours do not matter
+        time = event.time.replace(tzinfo=UTC)
     if time > moment.latest:
         message = "The time lies more than 24 hours in the future; set the publisher's clock"
         raise Refused("time_ahead", Flaw("/time", message, "time_ahead"))
@@ -146,6 +149,10 @@ def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitte
     person = catalogue.person_of(event.data, subject) or subject or ""
     correlation_id = event.correlationid or event.id
     extensions = event.model_extra or {}
+    if (
+        "recordedtime" in extensions
+    ):  # set by us, as `sequence` is: an event read from the log may come in again
+        extensions = {name: value for name, value in extensions.items() if name != "recordedtime"}
     return Admitted(
         event, subject, occurred_at, correlation_id, is_known, person, open_part, sealed, extensions
     )

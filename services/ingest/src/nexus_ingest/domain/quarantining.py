@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,10 @@ from nexus_shared.envelope import STRUCTURED
 from nexus_shared.errors import Flaw, InputInvalid
 from nexus_shared.ids import PLATFORM, derive, is_tenant_id
 from nexus_shared.messaging.delivery import Delivery
+from nexus_shared.strict_json import Inspected
 
 KEPT_BYTES = 64 * 1024
+_FACT_ID = re.compile(r"[^\x00-\x1f\x7f]{1,180}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,12 @@ class Rejected:
     flaw: Flaw
     content: bytes
     content_type: str
+    fingerprint: bytes = b""
+    """What tells it from others, where the content alone would not: it may have the moment of its delivery in it."""
 
     @property
     def content_hash(self) -> bytes:
-        return hashlib.sha256(self.content).digest()
+        return self.fingerprint or hashlib.sha256(self.content).digest()
 
     @property
     def quarantine_id(self) -> UUID:
@@ -62,9 +67,9 @@ def rejected_message(delivery: Delivery, publisher: Publisher, error: InputInval
     )
 
 
-def rejected_event(value: Any, delivery: Delivery, publisher: Publisher, refused: Refused) -> Rejected:
+def rejected_event(item: Inspected, delivery: Delivery, publisher: Publisher, refused: Refused) -> Rejected:
     """One event of a message; the others went in."""
-    envelope = value if isinstance(value, dict) else {}
+    envelope = item.value if isinstance(item.value, dict) else {}
     return Rejected(
         tenant_id=_tenant_of(publisher),
         publisher=publisher.name,
@@ -73,13 +78,15 @@ def rejected_event(value: Any, delivery: Delivery, publisher: Publisher, refused
         type=_text(envelope.get("type")),
         reason=refused.reason,
         flaw=refused.flaws[0],
-        content=_content(value, delivery),
+        content=_content(item, delivery),
         content_type=STRUCTURED,
     )
 
 
-def conflict_of(tenant_id: str, source: str, event_id: str, type: str, event_json: bytes) -> Rejected:
-    """The id came back with other content: what was recorded first stays."""
+def conflict_of(
+    tenant_id: str, source: str, event_id: str, type: str, event_json: bytes, digest: bytes
+) -> Rejected:
+    """The id came back with other content: what was recorded first stays. `digest` is the other content's."""
     message = "This id was recorded with other content; send the change as a new event with a new id"
     return Rejected(
         tenant_id,
@@ -91,17 +98,19 @@ def conflict_of(tenant_id: str, source: str, event_id: str, type: str, event_jso
         Flaw("/id", message, "conflict"),
         event_json,
         STRUCTURED,
+        digest,
     )
 
 
 def quarantined_fact(rejected: Rejected) -> dict[str, Any]:
-    """`event.quarantined`, so that the publisher can see it like any other event."""
+    """`event.quarantined`, so that the publisher can see it like any other event. It must fit, whatever came."""
     quarantine_id = str(rejected.quarantine_id)
+    event_id = rejected.event_id or ""
     data = {
-        "event_id": rejected.event_id or quarantine_id,
+        "event_id": event_id if _FACT_ID.fullmatch(event_id) else quarantine_id,
         "source": rejected.source or rejected.publisher,
         "type": rejected.type or "unknown",
-        "reason": rejected.reason,
+        "reason": rejected.flaw.message,
         "pointer": rejected.flaw.pointer,
     }
     return {
@@ -110,8 +119,13 @@ def quarantined_fact(rejected: Rejected) -> dict[str, Any]:
         "source": "ingest",
         "type": "event.quarantined",
         "tenantid": rejected.tenant_id,
-        "data": data,
+        "data": {name: storable(text)[:500] for name, text in data.items()},
     }
+
+
+def storable(text: str) -> str:
+    """The text as PostgreSQL takes it; a routing key or a header can hold anything."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _tenant_of(publisher: Publisher) -> str:
@@ -119,12 +133,14 @@ def _tenant_of(publisher: Publisher) -> str:
     return tenant_id if is_tenant_id(tenant_id) else PLATFORM
 
 
-def _content(value: Any, delivery: Delivery) -> bytes:
+def _content(item: Inspected, delivery: Delivery) -> bytes:
+    if item.raw is not None:
+        return item.raw
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(item.value)
     except TypeError:  # it holds what cannot be written again: keep the message as it came
         return delivery.body
 
 
 def _text(value: Any) -> str | None:
-    return value[:200].replace("\x00", "") if isinstance(value, str) else None
+    return storable(value[:200]) if isinstance(value, str) else None

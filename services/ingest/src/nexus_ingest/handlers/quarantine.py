@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nexus_ingest.domain.door import Publisher
-from nexus_ingest.domain.quarantining import Rejected, quarantined_fact
+from nexus_ingest.domain.quarantining import Rejected, quarantined_fact, storable
 from nexus_ingest.store.quarantine import NewEntry, QuarantineStore
 from nexus_shared.sealing import MasterKeys
 
@@ -26,15 +26,15 @@ class Quarantine:
         return NewEntry(
             item.quarantine_id,
             item.tenant_id,
-            item.publisher[:200],
+            storable(item.publisher[:200]),
             item.source,
             item.event_id,
             item.type,
             item.reason,
-            item.flaw.pointer,
-            item.flaw.message,
+            storable(item.flaw.pointer),
+            storable(item.flaw.message),
             self._master.seal(item.kept, f"{item.tenant_id}|{item.quarantine_id}"),
             item.content_hash,
             len(item.content),
-            item.content_type[:200],
+            storable(item.content_type[:200]),
         )

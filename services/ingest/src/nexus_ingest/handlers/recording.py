@@ -82,7 +82,7 @@ class Recorder:
             for item in items:
                 verdict = _judge(item, publisher, moment, "" if is_batch else delivery.key)
                 if isinstance(verdict, Refused):
-                    rejected.append(rejected_event(item.value, delivery, publisher, verdict))
+                    rejected.append(rejected_event(item, delivery, publisher, verdict))
                 else:
                     admitted.append(verdict)
         return Prepared(admitted, await self._ready(admitted), rejected)
@@ -93,10 +93,8 @@ class Recorder:
         answers = await self._append(prepared.admitted, prepared.ready)
         crash_point("record.after_append")
         conflicts = [
-            conflict_of(
-                ready.row.tenant_id, ready.row.source, ready.row.event_id, ready.row.type, ready.outgoing
-            )
-            for ready, answer in zip(prepared.ready, answers, strict=True)
+            conflict_of(row.tenant_id, row.source, row.event_id, row.type, outgoing_json, digest=row.digest)
+            for (row, outgoing_json, _), answer in zip(prepared.ready, answers, strict=True)
             if answer.status == "conflict"
         ]
         if rejected := [*prepared.rejected, *conflicts]:
