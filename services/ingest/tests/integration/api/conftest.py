@@ -243,6 +243,11 @@ async def ingest(servers: Servers) -> AsyncIterator[Ingest]:
         await databases.drop_all()
 
 
+@pytest.fixture(scope="session")
+def migrations() -> Path:
+    return MIGRATIONS
+
+
 @pytest.fixture
 def clinic(ingest: Ingest) -> Clinic:
     return ingest.clinic()
