@@ -116,6 +116,7 @@ def build(settings: Settings) -> Service:
     feed = Feed(app.log, app.sealer, app.tail)
     app.wakers += [job.wake.set for job in relaying] + [feed.wake]
     api, loops = _answering(app, feed)
+    publishers = (app.relay_publisher, app.fanout_publisher, app.answer_publisher)
     return Service(
         name="ingest",
         api=api,
@@ -129,21 +130,17 @@ def build(settings: Settings) -> Service:
             app.relays,
             History(app.reader(), app.log, app.answer_publisher),
         ),
-        jobs=[
-            *relaying,
-            *loops,
-            jobs.partitions(app.log, settings.retention_weeks),
-            jobs.counting(CountStore(app.database)),
-            *jobs.watching(Watch(app.progress, app.meters, settings.amqp_url)),
-        ],
-        on_stop=[
-            *(relay.resign for relay in active),
-            feed.close,
-            app.relay_publisher.close,
-            app.fanout_publisher.close,
-            app.answer_publisher.close,
-        ],
+        jobs=[*relaying, *loops, *_housekeeping(app)],
+        on_stop=[*(relay.resign for relay in active), feed.close, *(each.close for each in publishers)],
     )
+
+
+def _housekeeping(app: App) -> list[Job]:
+    return [
+        jobs.partitions(app.log, app.settings.retention_weeks),
+        jobs.counting(CountStore(app.database)),
+        *jobs.watching(Watch(app.progress, app.meters, app.settings.amqp_url)),
+    ]
 
 
 def _answering(app: App, feed: Feed) -> tuple[FastAPI, list[Job]]:
