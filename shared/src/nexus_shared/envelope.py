@@ -25,7 +25,8 @@ Printable = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Event(BaseModel):
-    """A fact. Identity is (tenantid, source, id); `sequence` is its position in the log, set by ingest."""
+    """A fact. Identity is (tenantid, source, id); `sequence` (its position in the log) and `recordedtime` are set
+    by ingest."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
@@ -46,6 +47,7 @@ class Event(BaseModel):
         Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None
     ) = None
     sequence: str | None = None
+    recordedtime: AwareDatetime | None = None
 
     @property
     def tenant_id(self) -> TenantId:

@@ -13,7 +13,9 @@ import asyncpg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from nexus_cli import log_contents
 from nexus_cli.outcomes import CommandFailed
+from nexus_shared.access.keys import Keys
 
 PAGE_ROWS = 20_000
 MOST_FAULTS = 20
@@ -73,10 +75,19 @@ def sentence(report: Report) -> str:
     )
 
 
-def verify(database_url: str, *, shows_progress: bool = False) -> Report:
-    """Check everything up to the head of this moment; appends go on meanwhile."""
+def verify(database_url: str, *, master_keys: Keys | None = None, shows_progress: bool = False) -> Report:
+    """Check everything up to the head of this moment; appends go on meanwhile.
+
+    With the master keys each event's content is checked against its digest too.
+    """
     try:
-        return asyncio.run(_verify(database_url, shows_progress))
+        report = asyncio.run(_verify(database_url, shows_progress))
+        if master_keys is not None:
+            for position in asyncio.run(
+                log_contents.changed(database_url, master_keys, report.last_position)
+            ):
+                report.fault(f"position {position}: the content is not what its digest says")
+        return report
     except (OSError, asyncpg.PostgresError) as error:
         raise CommandFailed(f"The log cannot be read: {error}", "Is it running? nexus status") from error
 

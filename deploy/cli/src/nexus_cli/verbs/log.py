@@ -36,12 +36,15 @@ def verify(
 
     from nexus_cli import log_chain
     from nexus_cli.launcher.installation import Installation
+    from nexus_shared.access.keys import parse_keys
 
+    master_keys = None
     if database_url is None:
         installation = Installation(directory)
         installation.require_running()
         database_url = installation.database_url("ingest")
-    report = log_chain.verify(database_url, shows_progress=not as_json)
+        master_keys = parse_keys(installation.secrets().master_keys)
+    report = log_chain.verify(database_url, master_keys=master_keys, shows_progress=not as_json)
     print(json.dumps(asdict(report), indent=2) if as_json else log_chain.sentence(report))
     if report.faults:
         raise typer.Exit(Exit.FAILED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,19 +43,17 @@ class Stored(NamedTuple):
 def canonical(admitted: Admitted) -> bytes:
     """The identity and the content that must not change, as sorted JSON: one object that `outgoing` only adds to."""
     event = admitted.event
-    content: dict[str, Any] = {
-        "data": event.data,
-        "id": event.id,
-        "schemaversion": event.schemaversion,
-        "source": event.source,
-        "tenantid": event.tenantid,
-        "type": event.type,
-    }
-    if admitted.subject is not None:
-        content["subject"] = admitted.subject
-    if admitted.extensions:
-        content = {**admitted.extensions, **content}
-    return dumps(content)
+    identity = (event.tenantid, event.source, event.id)
+    return _canonical(
+        identity, event.type, event.schemaversion, admitted.subject, event.data, admitted.extensions
+    )
+
+
+def canonical_again(stored: Stored, sealed_plaintext: bytes | None) -> bytes:
+    """The same bytes from a row of the log, for checking its digest; not for an erased person's events."""
+    data, extensions = _whole(stored, sealed_plaintext)
+    identity = (stored.tenant_id, stored.source, stored.event_id)
+    return _canonical(identity, stored.type, stored.schema_version, stored.subject, data, extensions)
 
 
 def digest_of(key: bytes, canonical_json: bytes) -> bytes:
@@ -90,27 +89,48 @@ def placed(event_json: bytes, position: int, recorded_at: datetime) -> bytes:
 
 
 def rejoined(stored: Stored, sealed_plaintext: bytes | None) -> bytes:
-    """The same JSON from a row of the log; an erased person's part stays away."""
-    sealed, extensions = orjson.loads(sealed_plaintext) if sealed_plaintext else ({}, {})
-    data, version = catalogue.join(orjson.loads(stored.data), sealed), stored.schema_version
+    """The event's JSON from a row of the log; an erased person's part stays away."""
+    data, extensions = _whole(stored, sealed_plaintext)
+    version = stored.schema_version
     kind = catalogue.find(stored.type)
     if kind is not None and version < kind.version:
         data, version = kind.upcast(version, data), kind.version
-    content = {
-        **extensions,
-        "data": data,
-        "id": stored.event_id,
-        "schemaversion": version,
-        "source": stored.source,
-        "tenantid": stored.tenant_id,
-        "type": stored.type,
-    }
-    if stored.subject is not None:
-        content["subject"] = stored.subject
+    identity = (stored.tenant_id, stored.source, stored.event_id)
+    content = _canonical(identity, stored.type, version, stored.subject, data, extensions)
     context = _context(
         stored.occurred_at, stored.correlation_id, stored.causation_id, stored.hops, stored.traceparent
     )
-    return placed(b"%b,%b" % (dumps(content)[:-1], context[1:]), stored.position, stored.recorded_at)
+    return placed(b"%b,%b" % (content[:-1], context[1:]), stored.position, stored.recorded_at)
+
+
+def _whole(stored: Stored, sealed_plaintext: bytes | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Data and unknown extension attributes as they came."""
+    sealed, extensions = orjson.loads(sealed_plaintext) if sealed_plaintext else ({}, {})
+    return catalogue.join(orjson.loads(stored.data), sealed), extensions
+
+
+def _canonical(
+    identity: tuple[str, str, str],
+    type: str,
+    schema_version: int,
+    subject: str | None,
+    data: Mapping[str, Any],
+    extensions: Mapping[str, Any],
+) -> bytes:
+    tenant_id, source, event_id = identity
+    content: dict[str, Any] = {
+        "data": data,
+        "id": event_id,
+        "schemaversion": schema_version,
+        "source": source,
+        "tenantid": tenant_id,
+        "type": type,
+    }
+    if subject is not None:
+        content["subject"] = subject
+    if extensions:
+        content = {**extensions, **content}
+    return dumps(content)
 
 
 def _context(

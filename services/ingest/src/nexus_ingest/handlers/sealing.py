@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from nexus_ingest.domain.content import Stored, rejoined
+from nexus_ingest.domain.content import Stored, canonical_again, digest_of, rejoined
 from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.store.keys import KeyStore
 from nexus_ingest.store.log import NewKey
-from nexus_shared.sealing import KEY_BYTES, MasterKeys, random_bytes, seal, unseal
+from nexus_shared.sealing import KEY_BYTES, MasterKeys, SealBroken, random_bytes, seal, unseal
 
 CACHED_KEYS = 50_000
 CACHED_SECONDS = 300.0
@@ -111,23 +111,52 @@ class Sealer:
 
     async def open(self, rows: Sequence[Stored]) -> list[Recorded]:
         """Rows of the log as outgoing events; what belongs to an erased person stays closed."""
+        keys = await self._open_keys(rows)
+        return [
+            Recorded(
+                row.position,
+                row.recorded_at,
+                row.lane,
+                row.tenant_id,
+                row.type,
+                row.event_id,
+                rejoined(row, _unsealed(row, keys)),
+            )
+            for row in rows
+        ]
+
+    async def changed(self, rows: Sequence[Stored], digest_key: bytes) -> list[int]:
+        """Positions of rows whose content is not what their digest says; those of erased persons cannot be told."""
+        keys = await self._open_keys(rows)
+        return [
+            row.position
+            for row in rows
+            if (row.key_id is None or row.key_id in keys) and not _agrees(row, keys, digest_key)
+        ]
+
+    async def _open_keys(self, rows: Sequence[Stored]) -> dict[UUID, AESGCM]:
         ids = list({row.key_id for row in rows if row.key_id is not None})
         wrapped = await self._store.find(ids) if ids else {}
-        keys = {
+        return {
             key_id: AESGCM(self._master.open(key, f"{tenant}|{key_id}"))
             for key_id, (tenant, key) in wrapped.items()
             if key is not None
         }
-        return [self._open_one(row, keys.get(row.key_id)) for row in rows]
 
-    def _open_one(self, row: Stored, key: AESGCM | None) -> Recorded:
-        plain = None
-        if row.sealed is not None and key is not None:
-            plain = unseal(key, row.sealed, associated(row.tenant_id, row.source, row.event_id))
-        event_json = rejoined(row, plain)
-        return Recorded(
-            row.position, row.recorded_at, row.lane, row.tenant_id, row.type, row.event_id, event_json
-        )
+
+def _unsealed(row: Stored, keys: Mapping[UUID, AESGCM]) -> bytes | None:
+    key = keys.get(row.key_id)
+    if row.sealed is None or key is None:
+        return None
+    return unseal(key, row.sealed, associated(row.tenant_id, row.source, row.event_id))
+
+
+def _agrees(row: Stored, keys: Mapping[UUID, AESGCM], digest_key: bytes) -> bool:
+    try:
+        content = canonical_again(row, _unsealed(row, keys))
+    except (SealBroken, ValueError):
+        return False
+    return digest_of(digest_key, content) == row.digest
 
 
 def associated(tenant_id: str, source: str, event_id: str) -> bytes:

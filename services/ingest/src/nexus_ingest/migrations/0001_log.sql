@@ -68,12 +68,15 @@ create trigger append_only before update or delete on log_blocks for each row ex
 create trigger no_truncate before truncate on log_blocks for each statement execute function forbid();
 
 -- The leaf carries the identity's unique index: on the parent it would have to contain the partition key.
+-- Making and detaching lock the whole log for a moment. Behind a long read they give up, rather than hold up every append.
 create function create_partition(first timestamptz, until timestamptz) returns text language plpgsql
-    security definer set search_path = ingest, pg_temp as $$
+    security definer set search_path = ingest, pg_temp set lock_timeout = '2s' as $$
 declare
     name text := 'automation_events_' || to_char(first at time zone 'UTC', 'YYYYMMDD');
 begin
     if to_regclass('ingest.' || name) is not null then return null; end if;
+    -- Weeks whose events fell into the safety net stay there until an operator moves them; the others are made all the same.
+    if exists (select from automation_events_default where recorded_at >= first and recorded_at < until) then return null; end if;
     execute format('create table %I partition of automation_events for values from (%L) to (%L)', name, first, until);
     execute format('create unique index %I on %I (tenant_id, event_id, source)', name || '_identity', name);
     execute format('create trigger no_truncate before truncate on %I for each statement execute function forbid()', name);
@@ -82,7 +85,7 @@ end $$;
 
 -- Whole partitions leave, never rows. Detached, not dropped: an operator archives the table, then drops it.
 create function detach_partitions(before timestamptz) returns setof text language plpgsql
-    security definer set search_path = ingest, pg_temp as $$
+    security definer set search_path = ingest, pg_temp set lock_timeout = '2s' as $$
 declare
     leaf record;
 begin
@@ -99,7 +102,8 @@ begin
 end $$;
 
 create table automation_events_default partition of automation_events default;  -- a safety net; alarmed if it holds a row
-create unique index automation_events_default_identity on automation_events_default (tenant_id, event_id, source);
+-- Not unique: it may hold more than the dedupe window, in which an identity may come again.
+create index automation_events_default_identity on automation_events_default (tenant_id, event_id, source);
 create trigger no_truncate before truncate on automation_events_default for each statement execute function forbid();
 select create_partition(date_trunc('week', now(), 'UTC') + i * interval '1 week', date_trunc('week', now(), 'UTC') + (i + 1) * interval '1 week')
   from generate_series(-1, 8) i;
@@ -132,7 +136,7 @@ language plpgsql security definer set search_path = ingest, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    v_base bigint; v_hash bytea; v_last timestamptz; v_window interval; v_seen text; v_identity text;
+    v_base bigint; v_hash bytea; v_last timestamptz; v_window interval; v_since timestamptz; v_seen text; v_identity text;
     v_count bigint; v_digests bytea; v_block bytea;
 begin
     select last_position, last_block_hash, last_recorded_at, dedupe_window, server_identity
@@ -144,6 +148,7 @@ begin
         insert into log_epochs (epoch, first_position, server_identity) select epoch, v_base + 1, v_identity from log_head;
     end if;
     now_at := greatest(clock_timestamp(), v_last);  -- a clock that steps back cannot break the order
+    v_since := least(now_at - v_window, date_trunc('week', now_at, 'UTC'));  -- the leaf's unique index reaches back as far
 
     if cardinality(p_new_key) > 0 then
         insert into subject_keys (key_id, tenant_id, wrapped)
@@ -167,7 +172,7 @@ begin
               left join lateral (  -- limit keeps it a look-up per event, whatever the statistics say
                    select e.position, e.recorded_at, e.digest from automation_events e
                     where e.tenant_id = i.tenant_id and e.event_id = i.event_id and e.source = i.source
-                      and e.recorded_at >= now_at - v_window and e.recorded_at <= now_at limit 1) k on true) as judged;
+                      and e.recorded_at >= v_since and e.recorded_at <= now_at limit 1) k on true) as judged;
 
     if v_count > 0 then
         insert into automation_events (position, recorded_at, lane, tenant_id, source, event_id, type, is_known,

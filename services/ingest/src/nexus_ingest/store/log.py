@@ -27,10 +27,11 @@ COLUMNS = (
     "position, recorded_at, lane, tenant_id, source, event_id, type, schema_version, subject, occurred_at, "
     "correlation_id, causation_id, hops, traceparent, data, sealed, key_id, digest"
 )
-# Both bounds of recorded_at prune partitions: the old ones and those made ahead.
+# Both bounds of recorded_at prune partitions: the old ones and those made ahead. The upper one is the log's own clock,
+# since the server's may have stepped back.
 _AFTER = f"""
     select {COLUMNS} from automation_events
-     where position > $1 and recorded_at >= $2 and recorded_at < now() + interval '1 minute'
+     where position > $1 and recorded_at >= $2 and recorded_at <= (select last_recorded_at from log_head)
      order by position limit $3
 """
 _LANE = f"""
