@@ -53,9 +53,9 @@ class Program:
         """kill -9; returns when the process is gone."""
         self._end(signal.SIGKILL)
 
-    def stop(self) -> int | None:
-        """An orderly end; the exit status."""
-        self._end(signal.SIGTERM)
+    async def stop(self) -> int | None:
+        """An orderly end, which proxies in this loop must not hold up; the exit status."""
+        await asyncio.to_thread(self._end, signal.SIGTERM)
         return self.process.returncode if self.process is not None else None
 
     def freeze(self) -> None:
@@ -64,7 +64,7 @@ class Program:
     def thaw(self) -> None:
         self._send(signal.SIGCONT)
 
-    async def exit_status(self, *, within: float) -> int:
+    async def exit_status(self, *, within: float, at: str = "") -> int:
         """Waits for the process to end by itself; AssertionError with the end of its log when it does not."""
         assert self.process is not None
         try:
@@ -73,7 +73,7 @@ class Program:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(
-                f"{self.name} still runs after {within:.0f} s\n{self.end_of_log()}"
+                f"{self.name} still runs after {within:.0f} s {at}\n{self.end_of_log()}"
             ) from None
         return status
 

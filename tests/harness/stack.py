@@ -248,7 +248,7 @@ class Stack:
     async def close(self) -> None:
         for writer in self._writers:
             await writer.close()
-        await asyncio.gather(*(asyncio.to_thread(program.stop) for program in self.programs))
+        await asyncio.gather(*(program.stop() for program in self.programs))
         self.receiver.program.kill()
         for proxy in self.proxies.values():
             await proxy.stop()

@@ -38,7 +38,7 @@ from nexus_ingest.store.keys import KeyStore
 from nexus_ingest.store.progress import ProgressStore
 from nexus_ingest.store.relays import RelayStore
 from nexus_ingest.store.tenants import TenantStore
-from nexus_shared import wire
+from nexus_shared import crashpoints, wire
 from nexus_shared.access.tokens import TokenSigner, TokenVerifier
 from nexus_shared.database import Database
 from nexus_shared.http.app import create_api
@@ -203,6 +203,7 @@ def _now() -> datetime:
 
 def main() -> None:
     settings = Settings()
+    crashpoints.arm(settings.crash_at)
     logs.configure("ingest", settings.log_level, settings.log_format)
     tracing.configure("ingest", settings.otlp_endpoint)
     run(build(settings))

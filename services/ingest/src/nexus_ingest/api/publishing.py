@@ -13,6 +13,7 @@ from nexus_ingest.handlers.recording import Recorder
 from nexus_shared import wire
 from nexus_shared.access.dependencies import requires
 from nexus_shared.access.principal import Principal, Scope
+from nexus_shared.crashpoints import crash_point
 from nexus_shared.envelope import BATCH, STRUCTURED
 from nexus_shared.errors import InputInvalid
 from nexus_shared.http.limits import RateLimit
@@ -52,6 +53,7 @@ def routes(recorder: Recorder, limit: RateLimit) -> APIRouter:
         items, is_batch = wire.read(content, request.headers.get("content-type", ""), request.headers)
         limit.take(who.jti, len(items))
         verdicts = await recorder.record(items, _publisher(who))
+        crash_point("http.before_answer")
         if not is_batch and verdicts[0].refused is not None:
             raise InputInvalid(str(verdicts[0].refused), flaws=verdicts[0].refused.flaws)
         return JSONResponse({"results": [result_of(verdict) for verdict in verdicts]}, 202)
