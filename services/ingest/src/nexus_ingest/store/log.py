@@ -107,14 +107,20 @@ class LogStore:
     async def append(self, rows: Sequence[Row], new_keys: Sequence[NewKey] = ()) -> list[Answer]:
         """One statement, one commit; answers in the order of `rows`. Keys of new persons commit with their events.
 
+        Where `rows` repeat an identity, a second statement answers the repetitions.
+
         Raises KeyTaken when another instance was faster with one of the keys: nothing was appended.
         """
         firsts: dict[Identity, int] = {}
         for index, row in enumerate(rows):
             firsts.setdefault((row.tenant_id, row.source, row.event_id), index)
-        distinct = rows if len(firsts) == len(rows) else [rows[index] for index in firsts.values()]
-        answers = await self._append(distinct, new_keys)
-        return answers if distinct is rows else _spread(rows, firsts, answers)
+        if len(firsts) == len(rows):
+            return await self._append(rows, new_keys)
+        first = set(firsts.values())
+        distinct = iter(await self._append([rows[index] for index in sorted(first)], new_keys))
+        # What the batch says again is known by now: nothing of it is stored, and each is compared with what was.
+        repeated = iter(await self._append([row for index, row in enumerate(rows) if index not in first], ()))
+        return [next(distinct if index in first else repeated) for index in range(len(rows))]
 
     async def _append(self, rows: Sequence[Row], new_keys: Sequence[NewKey]) -> list[Answer]:
         columns = [list(column) for column in zip(*rows, strict=True)]
@@ -179,20 +185,6 @@ class LogStore:
         """Detaches partitions that end before `before`; they stay as tables until an operator drops them."""
         async with self._database.connection() as connection:
             return [row[0] for row in await connection.fetch("select detach_partitions($1)", before)]
-
-
-def _spread(rows: Sequence[Row], firsts: dict[Identity, int], answers: Sequence[Answer]) -> list[Answer]:
-    """Answers for a batch in which an identity stood more than once: the later ones meet the first."""
-    first_answers = dict(zip(firsts.values(), answers, strict=True))
-    spread = []
-    for index, row in enumerate(rows):
-        first = firsts[(row.tenant_id, row.source, row.event_id)]
-        answer = first_answers[first]
-        if index != first:
-            same = row.digest == rows[first].digest and answer.status != "conflict"
-            answer = answer._replace(status="duplicate" if same else "conflict")
-        spread.append(answer)
-    return spread
 
 
 def _stored(rows: Sequence[Any]) -> list[Stored]:
