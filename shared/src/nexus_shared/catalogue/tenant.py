@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_shared.catalogue.base import EventData, Part, open_field
 from nexus_shared.catalogue.event_type import INGEST, Family
-from nexus_shared.catalogue.values import Clock, Day, Flag, ListOf, Locale, Weekday, Zone
+from nexus_shared.catalogue.values import Clock, Day, Flag, Line, ListOf, Locale, Weekday, Zone
 
 # Owned by ingest, which owns the tenants: whoever may publish events must not change a clinic's settings by it.
 family = Family("tenant", "Clínica", subject="tenant/{tenant_id}", owners=(INGEST,))
@@ -41,6 +41,7 @@ class ConsentDefaults(Part):
     used_by="all",
 )
 class TenantConfigured(EventData):
+    name: Line | None = open_field("What the clinic is called")
     tz: Zone = open_field("The clinic's time zone", required=True)
     locale: Locale | None = open_field("The clinic's language, like pt-BR")
     business_hours: ListOf[BusinessHours] | None = open_field("When the clinic is open")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from nexus_ingest.domain.frames import Recorded
 
-CAPACITY = 20_000
+CAPACITY = 10_000
 
 
 class Tail:

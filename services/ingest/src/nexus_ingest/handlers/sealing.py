@@ -17,7 +17,7 @@ from nexus_ingest.store.keys import KeyStore
 from nexus_ingest.store.log import NewKey
 from nexus_shared.sealing import KEY_BYTES, MasterKeys, SealBroken, random_bytes, seal, unseal
 
-CACHED_KEYS = 50_000
+CACHED_KEYS = 20_000
 CACHED_SECONDS = 300.0
 """An erased person's key is forgotten by every instance within this time."""
 

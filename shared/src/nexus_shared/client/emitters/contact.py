@@ -113,6 +113,9 @@ def emit_contact_erased(
     request_id: str | None = None,
     legal_exceptions: Sequence[str] | None = None,
     executed_at: datetime | str | None = None,
+    person: str | None = None,
+    reason: str | None = None,
+    requested_by: str | None = None,
     **details: Unpack[EventDetails],
 ) -> Published:
     """A person's data was erased.
@@ -123,12 +126,18 @@ def emit_contact_erased(
     request_id: The request for erasure.
     legal_exceptions: What the law makes us keep, as codes.
     executed_at: When it was done.
+    person: Whose key was destroyed, like patient/P-17: who has copies deletes them.
+    reason: Why.
+    requested_by: Who asked for it.
     """
     data = {
         "contact_id": contact_id,
         "request_id": request_id,
         "legal_exceptions": legal_exceptions,
         "executed_at": executed_at,
+        "person": person,
+        "reason": reason,
+        "requested_by": requested_by,
     }
     return publisher.publish("contact.erased", given(data), **details)
 

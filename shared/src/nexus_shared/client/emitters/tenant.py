@@ -40,6 +40,7 @@ def emit_tenant_configured(
     publisher: Publishes[Published],
     *,
     tz: str,
+    name: str | None = None,
     locale: str | None = None,
     business_hours: Sequence[BusinessHours] | None = None,
     closing_days: Sequence[date | str] | None = None,
@@ -53,6 +54,7 @@ def emit_tenant_configured(
     Accepted only from ingest.
 
     tz: The clinic's time zone.
+    name: What the clinic is called.
     locale: The clinic's language, like pt-BR.
     business_hours: When the clinic is open.
     closing_days: Days on which it is closed.
@@ -61,6 +63,7 @@ def emit_tenant_configured(
     """
     data = {
         "tz": tz,
+        "name": name,
         "locale": locale,
         "business_hours": business_hours,
         "closing_days": closing_days,
