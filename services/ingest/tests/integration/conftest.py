@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,26 +99,28 @@ class Admin:
     """The superuser, who looks into everything and can pretend that time has passed."""
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self.connection = self._connection = connection
+        self.connection = connection
         self.execute = connection.execute
         self.fetch = connection.fetch
         self.value = connection.fetchval
 
+    @asynccontextmanager
+    async def itself(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        yield self.connection
+
     async def unprotected(self, *statements: str) -> None:
         """Past the triggers that keep everybody from changing the log."""
-        async with self._connection.transaction():
-            await self._connection.execute("set local session_replication_role = replica")
+        async with self.connection.transaction():
+            await self.connection.execute("set local session_replication_role = replica")
             for statement in statements:
-                await self._connection.execute(statement)
+                await self.connection.execute(statement)
 
     async def checked_chain(self) -> int:
         """Verifies positions and block hashes; returns the number of events."""
-        rows = await self._connection.fetch(
-            "select position, digest from automation_events order by position"
-        )
+        rows = await self.connection.fetch("select position, digest from automation_events order by position")
         digests = {row["position"]: row["digest"] for row in rows}
         previous, checked = b"\x00", []
-        for block in await self._connection.fetch("select * from log_blocks order by last_position"):
+        for block in await self.connection.fetch("select * from log_blocks order by last_position"):
             covered = range(block["first_position"], block["last_position"] + 1)
             text = previous + covered[0].to_bytes(8, "big") + covered[-1].to_bytes(8, "big")
             assert block["previous_hash"] == previous
@@ -125,7 +128,7 @@ class Admin:
             assert block["block_hash"] == previous
             checked += covered
         assert checked == [row["position"] for row in rows]
-        assert await self._connection.fetchval("select last_block_hash from log_head") == previous
+        assert await self.connection.fetchval("select last_block_hash from log_head") == previous
         return len(rows)
 
 

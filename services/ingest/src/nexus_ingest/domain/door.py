@@ -149,10 +149,6 @@ def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitte
     person = catalogue.person_of(event.data, subject) or subject or ""
     correlation_id = event.correlationid or event.id
     extensions = event.model_extra or {}
-    if (
-        "recordedtime" in extensions
-    ):  # set by us, as `sequence` is: an event read from the log may come in again
-        extensions = {name: value for name, value in extensions.items() if name != "recordedtime"}
     return Admitted(
         event, subject, occurred_at, correlation_id, is_known, person, open_part, sealed, extensions
     )

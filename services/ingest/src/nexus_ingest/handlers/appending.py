@@ -12,7 +12,7 @@ from nexus_ingest.domain.content import placed
 from nexus_ingest.domain.frames import Recorded
 from nexus_ingest.domain.tail import Tail
 from nexus_ingest.handlers.sealing import PersonKey
-from nexus_ingest.store.log import Answer, LogStore, Row
+from nexus_ingest.store.log import Answer, KeyTaken, LogStore, Row
 from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import is_away
 from nexus_shared.errors import RetryLater, StoreAway
@@ -66,21 +66,35 @@ class Appender:
     async def _work(self) -> None:
         while self._waiting:
             group = self._take()
-            events = [event for waiting in group for event in waiting.events]
-            # By object, not by id: two keys under one id are refused by the append, and sealed again (KeyTaken).
-            new = {event.key for event in events if event.key is not None and event.key.new}
-            # Sorted: two instances that bring the same persons cannot wait for each other in a circle.
-            new_keys = sorted(key.new for key in new if key.new is not None)
             try:
-                answers = await self._log.append([event.row for event in events], new_keys)
-                crash_point("append.after_commit")
+                await self._append(group)
             except Exception as error:
-                for waiting in group:
-                    _fail(waiting, error)
-                continue
-            for key in new:
-                key.new = None
-            self._settle(group, events, answers)
+                await self._give_up(group, error)
+
+    async def _append(self, group: Sequence[_Waiting]) -> None:
+        """One statement for all of them, and everybody's answers."""
+        events = [event for waiting in group for event in waiting.events]
+        # By object, not by id: two keys under one id are refused by the append, and sealed again (KeyTaken).
+        new = {event.key for event in events if event.key is not None and event.key.new}
+        # Sorted: two instances that bring the same persons cannot wait for each other in a circle.
+        new_keys = sorted(key.new for key in new if key.new is not None)
+        answers = await self._log.append([event.row for event in events], new_keys)
+        crash_point("append.after_commit")
+        for key in new:
+            key.new = None
+        self._settle(group, events, answers)
+
+    async def _give_up(self, group: Sequence[_Waiting], error: Exception) -> None:
+        """An event that the database refuses fails its own caller, and nobody who happened to share the statement."""
+        if len(group) == 1 or isinstance(error, KeyTaken) or is_away(error):
+            for waiting in group:
+                _fail(waiting, error)
+            return
+        for waiting in group:
+            try:
+                await self._append([waiting])
+            except Exception as alone:
+                _fail(waiting, alone)
 
     def _take(self) -> list[_Waiting]:
         """At least one group, and as many more as fit in one statement."""
@@ -92,7 +106,7 @@ class Appender:
             rows += len(waiting.events)
         return group
 
-    def _settle(self, group: list[_Waiting], events: Sequence[Ready], answers: Sequence[Answer]) -> None:
+    def _settle(self, group: Sequence[_Waiting], events: Sequence[Ready], answers: Sequence[Answer]) -> None:
         self._tail.add(
             [
                 Recorded(
