@@ -73,7 +73,7 @@ async def _ingest(stage: Stage, report: Report, name: str, messages: Sequence[Ou
         report.add(name, passage.since(*await first_append(place)))
         report.add(f"{name.removesuffix('_eps')}_steady_eps", passage.steady())
         await check_log(place, count)
-        await check_frames(place, count)
+        report.add(f"{name.removesuffix('_eps')}_events_per_frame", await check_frames(place, count))
 
 
 async def wait_for_first_append(place: Place, *processes: Process) -> None:
@@ -114,8 +114,8 @@ async def check_log(place: Place, count: int) -> None:
         raise MeasurementInvalid(f"{recorded} of {count} events recorded, {quarantined} quarantined")
 
 
-async def check_frames(place: Place, count: int) -> None:
-    """Every position is in a frame on nexus.log, each lane without a hole."""
+async def check_frames(place: Place, count: int) -> float:
+    """Every position is in a frame on nexus.log, each lane without a hole; returns the events per frame."""
     lanes = _Lanes()
     connection = await aio_pika.connect(place.vhost.url)
     async with connection, connection.channel() as channel:
@@ -130,6 +130,7 @@ async def check_frames(place: Place, count: int) -> None:
         await until(is_complete, 60, f"{count} events to come out of nexus.log", every=0.1)
     if lanes.holes or lanes.seen != set(range(1, count + 1)):
         raise MeasurementInvalid(f"nexus.log: holes {lanes.holes}, {len(lanes.seen)} of {count} events")
+    return count / lanes.frames
 
 
 class _Lanes:
@@ -138,6 +139,7 @@ class _Lanes:
     def __init__(self) -> None:
         self.seen: set[int] = set()
         self.holes: list[Frame] = []
+        self.frames = 0
         self._positions = [0] * LANES
 
     async def take(self, message: AbstractIncomingMessage) -> None:
@@ -145,6 +147,7 @@ class _Lanes:
         if frame.prev > self._positions[frame.lane]:
             self.holes.append(frame)
         self._positions[frame.lane] = frame.last
+        self.frames += bool(frame.events)  # a beacon has none
         self.seen.update(int(event["sequence"]) for event in frame.events)
         await message.ack()
 

@@ -22,6 +22,7 @@ from benchmarks.processes import Process
 
 RATE = 200
 SHOWN = 30
+_IDLE = "(threading.py"  # a worker thread that waits for work
 _LINE = re.compile(r":\d+\)$")
 
 
@@ -88,6 +89,8 @@ def count(stacks: str) -> tuple[Counter[str], Counter[str], int]:
     for line in stacks.splitlines():
         stack, _, samples = line.rpartition(" ")
         frames = stack.split(";")
+        if _IDLE in frames[-1]:
+            continue
         alone[frames[-1]] += int(samples)
         for function in {_LINE.sub(")", frame) for frame in frames}:
             within[function] += int(samples)
