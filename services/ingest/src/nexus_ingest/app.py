@@ -123,9 +123,9 @@ def build(settings: Settings) -> Service:
         host=settings.http_host,
         port=settings.http_port,
         resources=[app.database],
-        readers=[subscribers.inbound(settings, app.recorder)] if settings.plays("record") else [],
+        readers=[subscribers.inbound(settings.amqp_url, app.recorder)] if settings.plays("record") else [],
         subscribers=subscribers.commands(
-            settings,
+            settings.amqp_url,
             Resender(app.relays, app.reader(), app.relay_publisher),
             app.relays,
             History(app.reader(), app.log, app.answer_publisher),

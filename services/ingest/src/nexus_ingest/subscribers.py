@@ -7,7 +7,6 @@ from faststream.rabbit.annotations import RabbitMessage
 from nexus_ingest.handlers.history import History
 from nexus_ingest.handlers.recording import Prepared, Recorder
 from nexus_ingest.handlers.relaying import Resender
-from nexus_ingest.settings import Settings
 from nexus_ingest.store.relays import RelayStore
 from nexus_shared.database import is_away
 from nexus_shared.envelope import Command
@@ -17,16 +16,16 @@ from nexus_shared.messaging.subscribing import Subscribers
 from nexus_shared.topology import RECORD_QUEUE, commands_of
 
 
-def inbound(settings: Settings, recorder: Recorder) -> BatchReader[Prepared]:
+def inbound(amqp_url: str, recorder: Recorder) -> BatchReader[Prepared]:
     """A system of a clinic, or a service of ours, says that something happened."""
     return BatchReader(
-        settings.amqp_url, [RECORD_QUEUE], recorder, name="ingest.record", is_away=is_away, max_messages=500
+        amqp_url, [RECORD_QUEUE], recorder, name="ingest.record", is_away=is_away, max_messages=500
     )
 
 
-def commands(settings: Settings, resender: Resender, relays: RelayStore, history: History) -> Subscribers:
+def commands(amqp_url: str, resender: Resender, relays: RelayStore, history: History) -> Subscribers:
     """Our own services ask for what they missed or want again, and tell how far they are."""
-    subscribers = Subscribers(settings.amqp_url, "ingest")
+    subscribers = Subscribers(amqp_url, "ingest")
 
     async def resend(command: Command, _: object) -> None:
         """A reader missed frames of a lane."""

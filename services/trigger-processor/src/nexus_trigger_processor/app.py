@@ -106,8 +106,8 @@ def build(settings: Settings) -> Service:
         access=access,
     )
     readers: list[BatchReader[Any]] = [
-        subscribers.lanes(settings, matcher),
-        subscribers.dead_letters(settings, Undertaker(DeadLetterStore(database), master)),
+        subscribers.lanes(settings.amqp_url, matcher),
+        subscribers.dead_letters(settings.amqp_url, Undertaker(DeadLetterStore(database), master)),
     ]
     return Service(
         name="trigger-processor",
@@ -116,7 +116,7 @@ def build(settings: Settings) -> Service:
         port=settings.http_port,
         resources=[database],
         readers=readers if settings.plays("match") else [],
-        subscribers=subscribers.commands(settings, matcher) if settings.plays("match") else None,
+        subscribers=subscribers.commands(settings.amqp_url, matcher) if settings.plays("match") else None,
         jobs=loops,
         on_stop=[sender.close, outbox.close, publisher.close],
     )

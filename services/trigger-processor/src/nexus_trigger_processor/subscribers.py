@@ -10,25 +10,24 @@ from nexus_shared.messaging.subscribing import Subscribers
 from nexus_shared.topology import DEAD_LETTER_QUEUE, LANES, commands_of, log_queue
 from nexus_trigger_processor.handlers.dead_letters import Undertaker
 from nexus_trigger_processor.handlers.matching import Matcher
-from nexus_trigger_processor.settings import Settings
 from nexus_trigger_processor.store.dead_letters import DeadLetterRow
 
 SERVICE = "trigger-processor"
 
 
-def lanes(settings: Settings, matcher: Matcher) -> BatchReader[list[Frame]]:
+def lanes(amqp_url: str, matcher: Matcher) -> BatchReader[list[Frame]]:
     """Something happened and is recorded: does a trigger want to know?"""
     queues = [log_queue(SERVICE, lane) for lane in range(LANES)]
-    return BatchReader(settings.amqp_url, queues, matcher, name="nexus.log", is_away=is_away, max_messages=64)
+    return BatchReader(amqp_url, queues, matcher, name="nexus.log", is_away=is_away, max_messages=64)
 
 
-def dead_letters(settings: Settings, undertaker: Undertaker) -> BatchReader[list[DeadLetterRow]]:
+def dead_letters(amqp_url: str, undertaker: Undertaker) -> BatchReader[list[DeadLetterRow]]:
     """A service gave a message up: it is kept where people see it.
 
     Nothing takes what this queue rejects, so whatever goes wrong is tried again until it works.
     """
     return BatchReader(
-        settings.amqp_url,
+        amqp_url,
         [DEAD_LETTER_QUEUE],
         undertaker,
         name=DEAD_LETTER_QUEUE,
@@ -37,9 +36,9 @@ def dead_letters(settings: Settings, undertaker: Undertaker) -> BatchReader[list
     )
 
 
-def commands(settings: Settings, matcher: Matcher) -> Subscribers:
+def commands(amqp_url: str, matcher: Matcher) -> Subscribers:
     """Somebody asks this service for something."""
-    subscribers = Subscribers(settings.amqp_url, SERVICE)
+    subscribers = Subscribers(amqp_url, SERVICE)
 
     async def process_event(command: Command, _: object) -> None:
         """An event is to be matched once more; only what is missing is created."""

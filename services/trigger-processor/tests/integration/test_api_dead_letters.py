@@ -48,7 +48,7 @@ async def filed(processor: Any, *deliveries: Delivery) -> None:
 
 async def test_a_rejected_message_ends_in_the_table_with_its_cause(processor: Any) -> None:
     settings = processor.settings
-    reader = subscribers.dead_letters(settings, undertaker(processor))
+    reader = subscribers.dead_letters(settings.amqp_url, undertaker(processor))
     message_id = str(uuid4())
     body = json.dumps({"type": "whatsapp.send_message", "tenantid": processor.tenant}).encode()
     connection = await aio_pika.connect(processor.vhost.url)
