@@ -53,6 +53,11 @@ def test_a_type_that_a_service_owns_is_refused_to_a_clinic_and_allowed_to_its_ow
     assert fit_line(event, tenant_id="clinica-sul", source="crm", user="svc.ingest")
 
 
+def test_a_type_that_nobody_knows_in_a_family_of_our_services_is_refused_too() -> None:
+    (flaw,) = flaws(with_data({}, type="automation.something_new"))
+    assert (flaw.pointer, flaw.code) == ("/type", "not_owner")
+
+
 def test_an_unknown_type_is_taken_as_it_is() -> None:
     assert fit_line(with_data({"a": [1, {"b": None}]}), tenant_id="clinica-sul", source="crm", user="x")
 

@@ -26,6 +26,7 @@ from aiormq.connection import Connection
 from aiormq.exceptions import (
     AuthenticationError,
     ChannelAccessRefused,
+    ChannelInvalidStateError,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
     ConnectionNotAllowed,
@@ -98,7 +99,7 @@ class Sender:
         self._channel: Channel | None = None
         self._wake = asyncio.Event()
         self._waits = backoff()
-        self.is_connected = False
+        self.is_connected = self._was_connected = False
         self.trouble = ""
 
     def submit(self, pending: Pending) -> None:
@@ -110,21 +111,20 @@ class Sender:
         while True:
             try:
                 await self._session()
-            except LOGIN_REFUSED as error:
-                self._turn_away(error)
             except REFUSED as error:
                 if self._blame(error):
                     continue
             except Exception as error:  # whatever it is, the parcels are still here and must go out
-                self.trouble = _told(error)
-                is_known = isinstance(error, BROKER_AWAY)
-                log.warning(
-                    "Broker lost (%s); %d messages wait",
-                    self.trouble,
-                    len(self._queue),
-                    exc_info=not is_known,
-                )
+                self._report(error)
+                if isinstance(error, LOGIN_REFUSED) and not self._was_connected:
+                    self._turn_away(error)
             await asyncio.sleep(next(self._waits))
+
+    def _report(self, error: Exception) -> None:
+        self.trouble = _told(error)
+        waiting = len(self._queue)
+        unforeseen = not isinstance(error, BROKER_AWAY)
+        log.warning("Broker lost (%s); %d messages wait", self.trouble, waiting, exc_info=unforeseen)
 
     async def _session(self) -> None:
         """One connection's life. Ends with the error that ended it; what was in flight is back in the queue."""
@@ -132,7 +132,7 @@ class Sender:
         try:
             async with asyncio.timeout(self._confirm_seconds):
                 opened = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            self.is_connected = True
+            self.is_connected = self._was_connected = True
             await self._pump(cast(Channel, opened))
         finally:
             self.is_connected, self._channel = False, None
@@ -229,8 +229,10 @@ class Sender:
         return self._unknown > 0
 
     def _turn_away(self, error: BaseException) -> None:
-        """The login is refused: tell those who wait. What nobody waits for stays, as the login may be repaired."""
-        log.error("The broker refuses the login of %r (%s)", self._user, error)
+        """The first login is refused: tell those who wait; a later one may be a broker's that is just starting.
+
+        What nobody waits for stays, as the login may be repaired.
+        """
         told = [pending for pending in self._queue if pending.waiting]
         self._queue = deque(pending for pending in self._queue if not pending.waiting)
         for pending in told:
@@ -263,6 +265,8 @@ def _turned_away(parcel: Parcel, user: str, error: BaseException) -> PublishRefu
 def _told(error: BaseException) -> str:
     if isinstance(error, InvalidFrameError) and "OpenOk" in str(error):
         return "the broker refuses the vhost in amqp_url: misspelled, not granted, or just starting"
+    if isinstance(error, ChannelInvalidStateError):
+        return "the connection was lost"
     return str(error) or type(error).__name__
 
 

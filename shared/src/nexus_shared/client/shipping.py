@@ -165,9 +165,8 @@ class Shipping:
         left = list(self._pending.values())
         if not left:
             return None
-        log.warning(
-            "publisher_closed_with_unconfirmed", extra={"messages": len(left), "spooled": bool(self._spool)}
-        )
+        where = "they stay in the spool" if self._spool else "they may be lost"
+        log.warning("Publisher closed before %d messages were confirmed; %s", len(left), where)
         if self._spool is not None:
             return None
         events = tuple(event for pending in left for event in pending.parcel.events)
@@ -190,9 +189,7 @@ class Shipping:
 
     def _refused(self, pending: Pending, error: PublishRefused) -> None:
         if not pending.waiting:
-            log.error(
-                "publish_refused", extra={"message_id": pending.parcel.message_id, "reason": str(error)}
-            )
+            log.error("Message %s was refused: %s", pending.parcel.message_id, error)
         if self._keeper is not None:
             self._keeper.set_aside(pending)
         self._end(pending, error)

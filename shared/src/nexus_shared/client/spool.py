@@ -81,8 +81,11 @@ class Spool:
 
     def close(self) -> None:
         """Leave everything on disk that is not confirmed, and release the lock."""
-        for segment in self._segments:
-            os.close(segment.descriptor)
+        for segment in list(self._segments):
+            if segment.outstanding == 0:
+                self._remove(segment)
+            else:
+                os.close(segment.descriptor)
         self._segments.clear()
         self._current = None
         if self._lock >= 0:
