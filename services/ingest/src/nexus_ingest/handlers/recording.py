@@ -103,12 +103,13 @@ class Recorder:
             await self.record([strict_json.inspect(fact) for fact in facts], self._quarantine.publisher)
 
     async def _append(self, admitted: Sequence[Admitted], ready: Sequence[Ready]) -> list[Answer]:
-        """After a failure new keys are doubtful; only a key that somebody else made is worth another try at once."""
+        """After a failure new keys are doubtful; only what another instance did to keys is worth another try."""
         for _ in range(KEY_RACES):
             try:
                 return await self._appender.append(ready)
             except KeyTaken:
                 self._sealer.forget_new()
+                self._sealer.forget((event.event.tenantid, event.person) for event in admitted)
                 ready = await self._ready(admitted)
             except Exception:
                 self._sealer.forget_new()

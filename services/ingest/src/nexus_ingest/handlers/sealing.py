@@ -97,6 +97,11 @@ class Sealer:
         for person in [person for person, key in self._by_person.items() if key.new is not None]:
             del self._by_person[person]
 
+    def forget(self, persons: Iterable[Person]) -> None:
+        """Keys that turned out to be another instance's, or destroyed."""
+        for person in persons:
+            self._by_person.pop(person, None)
+
     def _remember(self, person: Person, key: PersonKey) -> None:
         self._by_person[person] = key
         self._by_person.move_to_end(person)

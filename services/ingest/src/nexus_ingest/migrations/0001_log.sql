@@ -122,6 +122,7 @@ create table subject_keys (
     destroyed_at timestamptz,
     check ((wrapped is null) = (destroyed_at is not null))
 );
+create index subject_keys_destroyed on subject_keys (destroyed_at) where destroyed_at is not null;
 
 -- The append. Called in autocommit: the lock never spans a round trip, and a dead client cannot hold it. An identity stands
 -- at most once in the arrays. Keys of new persons come along: an event and the key that opens it commit together. Answers
@@ -150,6 +151,10 @@ begin
     now_at := greatest(clock_timestamp(), v_last);  -- a clock that steps back cannot break the order
     v_since := least(now_at - v_window, date_trunc('week', now_at, 'UTC'));  -- the leaf's unique index reaches back as far
 
+    -- Instances remember keys for some minutes: what came after an erasure must not be sealed under the destroyed key.
+    if exists (select from subject_keys where destroyed_at > now_at - interval '1 hour' and key_id = any(p_key)) then
+        raise exception 'the key of one of these persons was destroyed' using errcode = 'NX001';
+    end if;
     if cardinality(p_new_key) > 0 then
         insert into subject_keys (key_id, tenant_id, wrapped)
         select * from unnest(p_new_key, p_new_tenant, p_new_wrapped) on conflict do nothing;

@@ -76,10 +76,10 @@ class NewKey(NamedTuple):
 
 
 class KeyTaken(NexusError):
-    """Another instance made a key for the same person at the same moment: seal again with theirs."""
+    """Another instance made a key for the same person, or destroyed it, meanwhile: look it up and seal again."""
 
     slug = "key-taken"
-    title = "Another instance made a key for one of these persons"
+    title = "Another instance made or destroyed a key of one of these persons"
 
 
 class Answer(NamedTuple):
@@ -109,7 +109,7 @@ class LogStore:
 
         Where `rows` repeat an identity, a second statement answers the repetitions.
 
-        Raises KeyTaken when another instance was faster with one of the keys: nothing was appended.
+        Raises KeyTaken when one of the keys is not the person's (any more): nothing was appended.
         """
         firsts: dict[Identity, int] = {}
         for index, row in enumerate(rows):
