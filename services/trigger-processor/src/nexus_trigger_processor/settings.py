@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     """What this process does beside HTTP: `match` (reads the log) and `send` (performs webhooks)."""
     outbound_allow: str = ""
     """`host:port,…` that may be called over plain http although private: the demo's receiver, a test's."""
-    send_slots: int = 128
+    send_slots: int = 192
     """Webhooks in flight at once, per process."""
     retention_weeks: int = 13
 

@@ -39,21 +39,27 @@ class Database:
         for url, size in zip(self._urls, self._sizes, strict=True):
             while True:
                 try:
-                    self._pools.append(await self._create(url, size))
+                    self._pools.append(await self._create(url, size, is_worker=not self._pools))
                     break
                 except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
                     await asyncio.sleep(next(waits))
 
-    async def _create(self, url: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
+    async def _create(self, url: str, size: int, *, is_worker: bool) -> asyncpg.Pool[asyncpg.Record]:
+        settings = {"application_name": f"nexus-{self._service}", "jit": "off"}
+        if (
+            is_worker
+        ):  # few statements over many partitions: planning them anew would cost more than running them
+            settings["plan_cache_mode"] = "force_generic_plan"
         pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
             url,
-            min_size=0,
+            min_size=size if is_worker else 0,  # opening a connection in mid-traffic is felt
             max_size=size,
             timeout=ACQUIRE_SECONDS,
             command_timeout=60,
-            max_inactive_connection_lifetime=300,
+            max_inactive_connection_lifetime=0 if is_worker else 300,
             reset=_nothing_to_reset,
-            server_settings={"application_name": f"nexus-{self._service}", "jit": "off"},
+            init=_learn_types,
+            server_settings=settings,
         )
         async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             await connection.fetchval("select 1")
@@ -93,3 +99,12 @@ class Database:
 
 async def _nothing_to_reset(connection: object) -> None:
     """Only `set local` is ever used, so a released connection is clean; a reset would cost a round trip."""
+
+
+async def _learn_types(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """asyncpg asks the server about array types when it first meets them: better now than within somebody's request."""
+    await connection.fetchval(
+        "select $1::text[] is null or $2::bigint[] is null or $3::int[] is null or $4::smallint[] is null"
+        " or $5::uuid[] is null or $6::bytea[] is null or $7::timestamptz[] is null or $8::boolean[] is null",
+        *([[]] * 8),
+    )

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import orjson
 
-from nexus_shared.envelope import STRUCTURED, Event
+from nexus_shared.envelope import STRUCTURED
+from nexus_shared.facts import Cause, fact_json
 from nexus_shared.ids import derive
 from nexus_shared.sealing import MasterKeys
 from nexus_trigger_processor.domain.actions import CompiledAction
@@ -31,7 +32,7 @@ class Plan:
     decisions: list[DecisionRow] = field(default_factory=list)
     runs: list[RunRow] = field(default_factory=list)
     actions: list[ActionRow] = field(default_factory=list)
-    facts: list[Event] = field(default_factory=list)
+    facts: list[bytes] = field(default_factory=list)
 
 
 class Decider:
@@ -134,24 +135,23 @@ class Decider:
             request |= {"body": event, "content_type": STRUCTURED}
         return request
 
-    def _fired(self, event: dict[str, Any], trigger: CompiledTrigger, run_id: UUID) -> Event:
-        return Event(
+    def _fired(self, event: dict[str, Any], trigger: CompiledTrigger, run_id: UUID) -> bytes:
+        cause = Cause(event["id"], event["correlationid"], event["hops"], event.get("traceparent"))
+        data = {
+            "trigger_id": str(trigger.trigger_id),
+            "version": trigger.version,
+            "decision_id": str(derive(run_id, "decision")),
+            "run_id": str(run_id),
+        }
+        return fact_json(
+            cause,
             id=str(derive(run_id, "fired")),
             source=SOURCE,
             type="automation.trigger_fired",
-            tenantid=event["tenantid"],
+            tenant_id=event["tenantid"],
             subject=f"run/{run_id}",
             time=self._clock(),
-            data={
-                "trigger_id": str(trigger.trigger_id),
-                "version": trigger.version,
-                "decision_id": str(derive(run_id, "decision")),
-                "run_id": str(run_id),
-            },
-            correlationid=event["correlationid"],
-            causationid=event["id"],
-            hops=event["hops"] + 1,
-            traceparent=event.get("traceparent"),
+            data=data,
         )
 
 

@@ -15,8 +15,8 @@ import structlog
 from nexus_shared.crashpoints import crash_point
 from nexus_shared.database import Database, is_away
 from nexus_shared.database.outbox import Outbox, OutboxStore
-from nexus_shared.envelope import Event, RetryPolicy
-from nexus_shared.facts import fact_messages
+from nexus_shared.envelope import RetryPolicy
+from nexus_shared.facts import Cause, fact_json, fact_messages
 from nexus_shared.ids import derive
 from nexus_shared.messaging.connection import backoff
 from nexus_shared.sealing import MasterKeys
@@ -211,7 +211,7 @@ class Settler:
         )
 
 
-def outcome_fact(done: Done) -> Event:
+def outcome_fact(done: Done) -> bytes:
     """`automation.action_succeeded`, `_failed` or `_unknown`: the end of an action, for everybody."""
     claim, outcome = done.claim, done.outcome
     data: dict[str, Any] = {
@@ -226,16 +226,13 @@ def outcome_fact(done: Done) -> Event:
     }
     if done.status != "succeeded":
         data["error_class"] = outcome.code
-    return Event(
+    return fact_json(
+        Cause(claim.event_id, claim.correlation_id, claim.hops, claim.traceparent),
         id=str(derive(claim.action_id, claim.attempt, done.status)),
         source=SOURCE,
         type=f"automation.action_{done.status}",
-        tenantid=claim.tenant_id,
+        tenant_id=claim.tenant_id,
         subject=f"run/{claim.run_id}",
         time=datetime.now(UTC),
         data=data,
-        correlationid=claim.correlation_id,
-        causationid=claim.event_id,
-        hops=claim.hops + 1,
-        traceparent=claim.traceparent,
     )
