@@ -78,7 +78,9 @@ class ContactErased(EventData):
     request_id: Id | None = open_field("The request for erasure")
     legal_exceptions: ListOf[Line] | None = open_field("What the law makes us keep, as codes")
     executed_at: When | None = open_field("When it was done")
-    person: Line | None = personal_field("Whose key was destroyed, like patient/P-17: who has copies deletes them")
+    person: Line | None = personal_field(
+        "Whose key was destroyed, like patient/P-17: who has copies deletes them"
+    )
     reason: Text | None = personal_field("Why")
     requested_by: Line | None = personal_field("Who asked for it")
 

@@ -67,7 +67,8 @@ create trigger append_only before update or delete on automation_events for each
 create trigger append_only before update or delete on log_blocks for each row execute function forbid();
 create trigger no_truncate before truncate on log_blocks for each statement execute function forbid();
 
--- The leaf carries the identity's unique index: on the parent it would have to contain the partition key.
+-- The leaf carries the identity's unique index: on the parent it would have to contain the partition key. Ids come first, since
+-- they tell apart at the first comparison what tenants and sources share.
 -- Making and detaching lock the whole log for a moment. Behind a long read they give up, rather than hold up every append.
 create function create_partition(first timestamptz, until timestamptz) returns text language plpgsql
     security definer set search_path = ingest, pg_temp set lock_timeout = '2s' as $$
@@ -78,7 +79,7 @@ begin
     -- Weeks whose events fell into the safety net stay there until an operator moves them; the others are made all the same.
     if exists (select from automation_events_default where recorded_at >= first and recorded_at < until) then return null; end if;
     execute format('create table %I partition of automation_events for values from (%L) to (%L)', name, first, until);
-    execute format('create unique index %I on %I (tenant_id, event_id, source)', name || '_identity', name);
+    execute format('create unique index %I on %I (event_id, tenant_id, source)', name || '_identity', name);
     execute format('create trigger no_truncate before truncate on %I for each statement execute function forbid()', name);
     return name;
 end $$;
@@ -103,7 +104,7 @@ end $$;
 
 create table automation_events_default partition of automation_events default;  -- a safety net; alarmed if it holds a row
 -- Not unique: it may hold more than the dedupe window, in which an identity may come again.
-create index automation_events_default_identity on automation_events_default (tenant_id, event_id, source);
+create index automation_events_default_identity on automation_events_default (event_id, tenant_id, source);
 create trigger no_truncate before truncate on automation_events_default for each statement execute function forbid();
 select create_partition(date_trunc('week', now(), 'UTC') + i * interval '1 week', date_trunc('week', now(), 'UTC') + (i + 1) * interval '1 week')
   from generate_series(-1, 8) i;
