@@ -106,18 +106,27 @@ async def _work(service: Service, stopping: asyncio.Event) -> None:
     try:
         done, _ = await asyncio.wait({*tasks, *jobs, ended}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {ended}:
-            task.result()  # a loop that ends by itself is a bug: let the supervisor restart us
+            task.result()
+            raise RuntimeError(f"{task.get_name()} ended by itself")  # a bug: let the supervisor restart us
     finally:
         ended.cancel()
         for reader in service.readers:
             await reader.stop()
         if service.subscribers is not None:
-            await service.subscribers.stop()
+            await _quietly(service.subscribers.stop())
         await _finish(tasks)
         jobs_end.set()
         await _finish(jobs)
         for callback in service.on_stop:
-            await callback()
+            await _quietly(callback())
+
+
+async def _quietly(step: Awaitable[None]) -> None:
+    """A step of stopping that fails, with the database or the broker away, keeps none of the others from being done."""
+    try:
+        await step
+    except Exception as error:
+        log.warning("stopping_incomplete", error=type(error).__name__)
 
 
 async def _finish(tasks: Sequence[asyncio.Task[Any]]) -> None:
