@@ -1,8 +1,9 @@
-"""A message as it came, without the client library's clothes."""
+"""Messages as they come and go, without the client library's clothes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from aiormq import spec
@@ -21,6 +22,21 @@ class Delivery(NamedTuple):
     queue: str = ""
     redelivered: bool = False
     tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish. `mandatory` = somebody must be bound, or it counts as failed."""
+
+    exchange: str
+    key: str
+    body: bytes
+    message_id: str
+    content_type: str = "application/json"
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    mandatory: bool = True
+    reply_to: str | None = None
+    correlation_id: str | None = None
 
 
 def from_aiormq(message: DeliveredMessage, queue: str) -> Delivery:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 from aio_pika.abc import AbstractConnection
 from aiormq import spec
@@ -20,6 +19,9 @@ from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 from nexus_shared.errors import NexusError
 from nexus_shared.ids import derive
 from nexus_shared.messaging.connection import BROKER_AWAY, connect, user_of
+from nexus_shared.messaging.delivery import Outgoing
+
+__all__ = ["Outgoing", "PublishUnconfirmed", "Publisher", "Unroutable"]
 
 
 class PublishUnconfirmed(NexusError):
@@ -35,21 +37,6 @@ class Unroutable(NexusError):
 
     slug = "unroutable"
     title = "No queue takes this message"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to publish. `mandatory` = somebody must be bound, or it counts as failed."""
-
-    exchange: str
-    key: str
-    body: bytes
-    message_id: str
-    content_type: str = "application/json"
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    mandatory: bool = True
-    reply_to: str | None = None
-    correlation_id: str | None = None
 
 
 class Publisher:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nexus_shared.envelope import BATCH, STRUCTURED
 from nexus_shared.lanes import frame_headers, lane_of
-from nexus_shared.messaging.publisher import Outgoing
+from nexus_shared.messaging.delivery import Outgoing
 from nexus_shared.topology import EVENTS, LANES, LOG, inbound_key, lane_key
 from nexus_shared.wire import batch_body
 
