@@ -114,7 +114,8 @@ def build(settings: Settings) -> Service:
     active = app.relaying()
     relaying = [jobs.relaying(f"relay-{number}", relay) for number, relay in enumerate(active)]
     feed = Feed(app.log, app.sealer, app.tail)
-    app.wakers += [job.wake.set for job in relaying] + [feed.wake]
+    urgent = relaying[:1] if settings.plays("relay") else []  # fan-out may gather for its 50 ms
+    app.wakers += [job.wake.set for job in urgent] + [feed.wake]
     api, loops = _answering(app, feed)
     publishers = (app.relay_publisher, app.fanout_publisher, app.answer_publisher)
     return Service(

@@ -23,7 +23,7 @@ ROLLED_UP_AT_ONCE = 20_000
 
 
 def relaying(name: str, relay: Relay) -> Job:
-    """New events go out; woken by every append of this process."""
+    """New events go out; the relay to our own services is woken by every append of this process."""
     return Job(name, relay.once, period=0.05)
 
 

@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 LEFT_BEHIND_SECONDS = 10
 BATCH = 500
+LINGER_SECONDS = 0.1
 
 
 class OutboxRow(NamedTuple):
@@ -94,10 +95,19 @@ class Outbox:
             self._worker = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        while self._posted:
+        """Publishes what is posted; deletes once for all that was published within a tenth of a second."""
+        sent: list[int] = []
+        while self._posted or sent:
+            if not self._posted:
+                await asyncio.sleep(LINGER_SECONDS)
             batch, self._posted = self._posted[:BATCH], self._posted[BATCH:]
             try:
-                await self._send(batch)
+                if batch:
+                    await self._publish(batch)
+                    sent += [id for id, _ in batch]
+                if not batch or len(sent) >= BATCH:
+                    done, sent = sent, []
+                    await self._delete(done)
             except Exception as error:
                 self._posted.clear()  # the sweep finds them
                 log.warning("outbox_waits", messages=len(batch), error=type(error).__name__)
@@ -110,10 +120,16 @@ class Outbox:
         return len(batch) == BATCH
 
     async def _send(self, batch: Sequence[tuple[int, OutboxRow]]) -> None:
+        await self._publish(batch)
+        await self._delete([id for id, _ in batch])
+
+    async def _publish(self, batch: Sequence[tuple[int, OutboxRow]]) -> None:
         crash_point("outbox.before_publish")
         await self._publisher.publish([row.outgoing() for _, row in batch])
         crash_point("outbox.after_confirms")
-        await self._store.delete([id for id, _ in batch])
+
+    async def _delete(self, ids: Sequence[int]) -> None:
+        await self._store.delete(ids)
         crash_point("outbox.after_delete")
 
     async def close(self) -> None:

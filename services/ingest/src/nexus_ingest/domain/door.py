@@ -146,7 +146,9 @@ def _cut(event: Event, kind: EventType | None, occurred_at: datetime) -> Admitte
         open_part, sealed = kind.split(event.data)
     else:
         open_part, sealed = catalogue.split_unknown(event.data)
-    person = catalogue.person_of(event.data, subject) or subject or ""
+    # What our services say of runs and sessions concerns no person: one key of the tenant serves for all of it.
+    is_ours = kind is not None and bool(kind.owners)
+    person = catalogue.person_of(event.data, subject) or ("" if is_ours else subject or "")
     correlation_id = event.correlationid or event.id
     extensions = event.model_extra or {}
     return Admitted(

@@ -16,7 +16,7 @@ from nexus_trigger_processor.handlers.deciding import Decider, Plan
 from nexus_trigger_processor.handlers.live_triggers import LiveTriggers
 from nexus_trigger_processor.handlers.reacting import Reactions
 from nexus_trigger_processor.measures import Measures
-from nexus_trigger_processor.store.matching import LaneMove, MatchingStore
+from nexus_trigger_processor.store.matching import LaneMove, MatchingStore, Written
 
 
 @dataclass
@@ -77,14 +77,18 @@ class Matcher:
                 return
             plan = await self._plan(connection, intake.events)
             messages = fact_messages(plan.facts)
-            written = await self._store.write(
-                connection,
-                decisions=plan.decisions,
-                runs=plan.runs,
-                actions=plan.actions,
-                moves=moves,
-                outbox=messages,
-            )
+            written = Written([], 0)
+            if plan.decisions:
+                written = await self._store.write(
+                    connection,
+                    decisions=plan.decisions,
+                    runs=plan.runs,
+                    actions=plan.actions,
+                    moves=moves,
+                    outbox=messages,
+                )
+            else:
+                await self._store.move(connection, moves)
             await self._reactions.apply(connection, intake.events)
             crash_point("match.before_commit")
         crash_point("match.after_commit")

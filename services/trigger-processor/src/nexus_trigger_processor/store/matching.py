@@ -67,6 +67,12 @@ _WRITE = """
 """
 
 
+_MOVE = """
+    update lanes l set position = m.position, holes = l.holes + m.holes, updated_at = clock_timestamp()
+      from unnest($1::smallint[], $2::bigint[], $3::int[]) as m (lane, position, holes) where l.lane = m.lane
+"""
+
+
 class DecisionRow(NamedTuple):
     recorded_at: datetime
     position: int
@@ -171,6 +177,11 @@ class MatchingStore:
         """The published triggers of these (tenant, event type) pairs, and all of these tenants that name a pattern."""
         tenants, types = [key[0] for key in keys], [key[1] for key in keys]
         return [LiveTrigger(*row) for row in await connection.fetch(_LIVE, tenants, types)]
+
+    @across_tenants("a lane carries subjects of all tenants")
+    async def move(self, connection: Connection, moves: Sequence[LaneMove]) -> None:
+        """For a batch that concerns no trigger, which most do."""
+        await connection.execute(_MOVE, *_columns(moves, LaneMove))
 
     @across_tenants("one batch holds events of many tenants")
     async def write(
