@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from nexus_shared.messaging import delivery, inbox
 from nexus_shared.messaging.batch_reader import BatchReader
 from nexus_shared.messaging.delivery import Delivery
 
@@ -105,6 +106,53 @@ async def test_a_network_that_falls_silent_is_noticed_and_what_it_held_back_does
         await handler.reached("11")
     assert sorted(set(handler.committed), key=int) == numbered(0, 12)
     assert await broker.ready(queue) == 0
+
+
+async def test_large_messages_wait_at_the_broker_and_not_in_memory(
+    broker: Any, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_BYTES", 2 * 2**20)
+    arrived: list[int] = []
+
+    def counted(message: Any, queue: str) -> Delivery:
+        arrived.append(len(message.body))
+        return delivery.from_aiormq(message, queue)
+
+    monkeypatch.setattr(inbox, "from_aiormq", counted)
+    queue, handler = await broker.queue(), Slow()
+    await broker.put(queue, *(f"{number:0>250000}" for number in range(100)))
+    reader = BatchReader(
+        broker.url, [queue], handler, name="test", is_away=lambda _: False, max_bytes=500_000
+    )
+    async with running(reader):
+        await handler.has_begun()
+        await asyncio.sleep(0.5)
+        assert sum(arrived) < 6 * 2**20, "the rest of the 25 MB waits at the broker"
+        handler.may_commit.set()
+        await handler.reached(f"{99:0>250000}")
+    assert [int(body[-5:]) for body in handler.committed] == list(range(100))
+
+
+async def test_a_reader_full_of_large_messages_stops_quickly(
+    broker: Any, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MOST_BYTES", 2**20)
+    queue, handler = await broker.queue(), Slow()
+    await broker.put(queue, *(f"{number:0>250000}" for number in range(60)))
+    reader = BatchReader(
+        broker.url, [queue], handler, name="test", is_away=lambda _: False, max_bytes=500_000
+    )
+    async with running(reader):
+        await handler.has_begun()
+        await asyncio.sleep(0.3)
+        handler.may_commit.set()
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 1.5
+    again = Slow()
+    again.may_commit.set()
+    async with running(a_reader(broker.url, queue, again)):
+        await again.reached(f"{59:0>250000}")
+    assert [int(body[-5:]) for body in handler.committed + again.committed] == list(range(60))
 
 
 async def test_a_reader_whose_queue_was_deleted_reads_on_when_there_is_one_again(

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import structlog
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import AbstractChannel
 from aiormq.channel import Channel
 
 from nexus_shared.crashpoints import crash_point
 from nexus_shared.errors import Reject, RetryLater
 from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect
-from nexus_shared.messaging.delivery import Delivery, from_aiormq
+from nexus_shared.messaging.delivery import Delivery
+from nexus_shared.messaging.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,6 @@ class BatchReader(Generic[Prepared]):
         self._is_away = is_away
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._on_connected = on_connected
-        self._buffer: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
         self.is_connected = False
@@ -99,45 +98,37 @@ class BatchReader(Generic[Prepared]):
 
     async def _read_connection(self) -> None:
         connection = await connect(self._url, self._name)
+        inbox: Inbox | None = None
         try:
             channel = await connection.channel(publisher_confirms=False)
             await channel.set_qos(prefetch_count=self._max_messages * 3)
             raw = cast(Channel, await channel.get_underlay_channel())
-            # Of this channel alone: tags of a former one, which may still deliver, would acknowledge other messages.
-            self._buffer = deque()
-            lost = _losing(raw)
+            inbox, lost = Inbox(raw, self._arrived.set), _losing(raw)
             for queue in self._queues:
-                await raw.basic_consume(queue, self._collector(queue, self._buffer))
+                await raw.basic_consume(queue, inbox.collector(queue))
             self.is_connected = True
             if self._on_connected is not None:
                 await self._on_connected()
-            await self._pump(raw, lost)
+            await self._pump(raw, inbox, lost)
         finally:
+            if inbox is not None:
+                inbox.close()
             with contextlib.suppress(*BROKER_AWAY):
                 async with asyncio.timeout(2):
                     await connection.close()
 
-    def _collector(
-        self, queue: str, buffer: deque[Delivery]
-    ) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
-        async def collect(message: DeliveredMessage) -> None:
-            buffer.append(from_aiormq(message, queue))
-            self._arrived.set()
-
-        return collect
-
-    async def _pump(self, channel: AbstractChannel, lost: asyncio.Future[str]) -> None:
+    async def _pump(self, channel: AbstractChannel, inbox: Inbox, lost: asyncio.Future[str]) -> None:
         """Overlap the two stages; a lost channel ends both."""
         committing: asyncio.Task[None] | None = None
         prepared: asyncio.Task[Prepared | Exception] | None = None
         try:
-            while (batch := await self._take(lost)) is not None:
+            while (batch := await self._take(inbox, lost)) is not None:
                 prepared = asyncio.create_task(self._prepare(batch))
                 if committing is not None:
                     await asyncio.shield(committing)
                 ready = await prepared
                 committing = asyncio.create_task(self._commit(channel, batch, ready))
-                if not self._buffer:  # nothing to overlap with: an immediate answer beats a full pipeline
+                if not inbox:  # nothing to overlap with: an immediate answer beats a full pipeline
                     await asyncio.shield(committing)
             if committing is not None:
                 await asyncio.shield(committing)
@@ -146,9 +137,9 @@ class BatchReader(Generic[Prepared]):
                 if task is not None:
                     task.cancel()
 
-    async def _take(self, lost: asyncio.Future[str]) -> list[Delivery] | None:
+    async def _take(self, inbox: Inbox, lost: asyncio.Future[str]) -> list[Delivery] | None:
         """The next batch; None when stopping. Raises ConnectionError when no more will come."""
-        while not self._buffer and not self._stopping.is_set():
+        while not inbox and not self._stopping.is_set():
             self._arrived.clear()
             waiter: asyncio.Future[Any] = asyncio.ensure_future(self._arrived.wait())
             await asyncio.wait({waiter, lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,13 +148,7 @@ class BatchReader(Generic[Prepared]):
                 raise ConnectionError(lost.result())
         if self._stopping.is_set():
             return None
-        batch: list[Delivery] = []
-        size = 0
-        while self._buffer and len(batch) < self._max_messages and size < self._max_bytes:
-            delivery = self._buffer.popleft()
-            size += len(delivery.body)
-            batch.append(delivery)
-        return batch
+        return inbox.take(self._max_messages, self._max_bytes)
 
     async def _prepare(self, batch: Sequence[Delivery]) -> Prepared | Exception:
         """An error is handed on as a value: the commit stage decides, in order."""
