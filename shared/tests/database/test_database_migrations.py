@@ -78,19 +78,6 @@ async def test_an_older_build_does_not_touch_a_newer_database(blank: Any, tmp_pa
         await migrate(blank.admin_url, blank.schema, a_directory(tmp_path / "old", FIRST))
 
 
-async def test_a_statement_that_waits_for_a_lock_gives_up_instead_of_holding_up_everybody(
-    blank: Any, tmp_path: Path, opened: Any
-) -> None:
-    files = a_directory(tmp_path, FIRST + f' grant all on a to "{blank.roles.worker}";')
-    await migrate(blank.admin_url, blank.schema, files)
-    database = await opened()
-    async with database.transaction() as connection:
-        await connection.execute("lock table a in access share mode")
-        a_directory(tmp_path, (files / "0001_step.sql").read_text(), "alter table a add column b int;")
-        with pytest.raises(MigrationFailed, match="lock timeout"):
-            await asyncio.wait_for(migrate(blank.admin_url, blank.schema, files), 15)
-
-
 @pytest.mark.parametrize("names", [["1_a.sql"], ["0001_A.sql"], ["0001-a.sql"], ["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"]])  # fmt: skip # noqa: E501
 def test_files_with_wrong_names_gaps_or_repeats_are_refused(names: list[str], tmp_path: Path) -> None:
     for name in names:

@@ -71,7 +71,7 @@ create trigger no_truncate before truncate on log_blocks for each statement exec
 -- they tell apart at the first comparison what tenants and sources share.
 -- Making and detaching lock the whole log for a moment. Behind a long read they give up, rather than hold up every append.
 create function create_partition(first timestamptz, until timestamptz) returns text language plpgsql
-    security definer set search_path = ingest, pg_temp set lock_timeout = '2s' as $$
+    security definer set search_path = ingest, pg_temp set lock_timeout = '1s' as $$
 declare
     name text := 'automation_events_' || to_char(first at time zone 'UTC', 'YYYYMMDD');
 begin
@@ -86,7 +86,7 @@ end $$;
 
 -- Whole partitions leave, never rows. Detached, not dropped: an operator archives the table, then drops it.
 create function detach_partitions(before timestamptz) returns setof text language plpgsql
-    security definer set search_path = ingest, pg_temp set lock_timeout = '2s' as $$
+    security definer set search_path = ingest, pg_temp set lock_timeout = '1s' as $$
 declare
     leaf record;
 begin
