@@ -13,7 +13,7 @@ OLD_SECRET, NEW_SECRET = new_secret(), new_secret()
 
 
 def test_what_one_signs_the_other_verifies() -> None:
-    verify([NEW_SECRET], sign([NEW_SECRET], "msg_1", NOW, BODY), BODY)
+    verify([NEW_SECRET], sign([NEW_SECRET], "msg_1", datetime.now(UTC), BODY), BODY)
 
 
 def test_the_signature_is_the_one_of_the_published_standard() -> None:
@@ -38,17 +38,21 @@ def test_without_a_secret_there_is_an_id_and_a_time_but_no_signature() -> None:
 
 @pytest.mark.parametrize("known", [[OLD_SECRET], [NEW_SECRET], [OLD_SECRET, NEW_SECRET]])
 def test_during_rotation_either_secret_proves_the_message(known: list[str]) -> None:
-    verify(known, sign([NEW_SECRET, OLD_SECRET], "msg_1", NOW, BODY), BODY)
+    verify(known, sign([NEW_SECRET, OLD_SECRET], "msg_1", datetime.now(UTC), BODY), BODY)
 
 
 def test_a_signature_of_another_kind_may_stand_beside_ours() -> None:
-    headers = sign([NEW_SECRET], "msg_1", NOW, BODY)
+    headers = sign([NEW_SECRET], "msg_1", datetime.now(UTC), BODY)
     headers["webhook-signature"] = "v1a,abc garbage v1,short " + headers["webhook-signature"]
     verify([NEW_SECRET], headers, BODY)
 
 
 def test_header_names_are_read_in_any_case() -> None:
-    verify([NEW_SECRET], {k.title(): v for k, v in sign([NEW_SECRET], "msg_1", NOW, BODY).items()}, BODY)
+    verify(
+        [NEW_SECRET],
+        {k.title(): v for k, v in sign([NEW_SECRET], "msg_1", datetime.now(UTC), BODY).items()},
+        BODY,
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def test_a_changed_body_proves_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize("minutes", [-6, 6])
 def test_a_message_from_another_time_is_a_replay(minutes: int) -> None:
-    headers = sign([NEW_SECRET], "msg_1", NOW + timedelta(minutes=minutes), BODY)
+    headers = sign([NEW_SECRET], "msg_1", datetime.now(UTC) + timedelta(minutes=minutes), BODY)
     with pytest.raises(SignatureInvalid):
         verify([NEW_SECRET], headers, BODY)
 

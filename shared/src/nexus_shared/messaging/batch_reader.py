@@ -17,7 +17,7 @@ from aiormq.channel import Channel
 
 from nexus_shared.crashpoints import crash_point
 from nexus_shared.errors import Reject, RetryLater
-from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect
+from nexus_shared.messaging.connection import BROKER_AWAY, backoff, connect, without_frames
 from nexus_shared.messaging.delivery import Delivery
 from nexus_shared.messaging.inbox import Inbox
 
@@ -80,7 +80,9 @@ class BatchReader(Generic[Prepared]):
             except _GivenBack:
                 return
             except BROKER_AWAY as error:
-                log.warning("reader_lost_broker", reader=self._name, error=type(error).__name__)
+                log.warning(
+                    "reader_lost_broker", reader=self._name, error=type(without_frames(error)).__name__
+                )
             finally:
                 if self.is_connected:
                     waits = backoff()

@@ -51,3 +51,18 @@ def backoff(*, first: float = 0.1, most: float = 5.0) -> Iterator[float]:
     while True:
         yield wait * random.uniform(0.5, 1.0)
         wait = min(most, wait * 2)
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """The same error, and what caused it, without tracebacks.
+
+    The client library's errors stand in reference cycles, and tracebacks keep every frame they went through, with the
+    messages in it: while the broker is away each try would keep its messages until the next full collection.
+    """
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:  # chains can be circular, too
+        seen.add(id(link))
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error

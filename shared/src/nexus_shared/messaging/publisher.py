@@ -18,7 +18,7 @@ from aiormq.exceptions import AMQPError, DeliveryError, PublishError
 
 from nexus_shared.errors import NexusError
 from nexus_shared.ids import derive
-from nexus_shared.messaging.connection import BROKER_AWAY, connect, user_of
+from nexus_shared.messaging.connection import BROKER_AWAY, connect, user_of, without_frames
 from nexus_shared.messaging.delivery import Outgoing
 
 __all__ = ["Outgoing", "PublishUnconfirmed", "Publisher", "Unroutable"]
@@ -66,8 +66,8 @@ class Publisher:
                 )
         except BROKER_AWAY as error:
             await self._drop(channel)
-            raise PublishUnconfirmed(f"{type(error).__name__} while publishing") from error
-        failures = [result for result in results if isinstance(result, BaseException)]
+            raise PublishUnconfirmed(f"{type(error).__name__} while publishing") from without_frames(error)
+        failures = [without_frames(result) for result in results if isinstance(result, BaseException)]
         if not failures:
             return
         if not all(isinstance(failure, DeliveryError) for failure in failures):
