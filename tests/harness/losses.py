@@ -35,10 +35,10 @@ async def losing_frames(amqp_url: str, lanes: Iterable[int]) -> AsyncIterator[Lo
     async with await aio_pika.connect(amqp_url, timeout=10) as connection:
         channel = await connection.channel()
         hole = await channel.declare_queue(f"hole-{secrets.token_hex(4)}", exclusive=True)
-        for lane in lanes:
-            await hole.bind(LOG, lane_key(lane))
-            await (await _queue(channel, lane)).unbind(LOG, lane_key(lane))
         try:
+            for lane in lanes:
+                await hole.bind(LOG, lane_key(lane))
+                await (await _queue(channel, lane)).unbind(LOG, lane_key(lane))
             yield lost
         finally:
             for lane in lanes:
