@@ -8,6 +8,7 @@ key, message_id, content_type, body, created_at)`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -86,20 +87,24 @@ class Outbox:
     def __init__(self, store: OutboxStore, publisher: Publisher) -> None:
         self._store, self._publisher = store, publisher
         self._posted: list[tuple[int, OutboxRow]] = []
+        self._arrived = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     def post(self, ids: Sequence[int], rows: Sequence[OutboxRow]) -> None:
         """Hands over rows that are committed. Losing them here costs ten seconds, not the message."""
         self._posted.extend(zip(ids, rows, strict=True))
+        self._arrived.set()
         if self._posted and (self._worker is None or self._worker.done()):
             self._worker = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        """Publishes what is posted; deletes once for all that was published within a tenth of a second."""
+        """Publishes what is posted at once; deletes in one go when nothing came for a tenth of a second, or 500 are out."""
         sent: list[int] = []
         while self._posted or sent:
             if not self._posted:
-                await asyncio.sleep(LINGER_SECONDS)
+                self._arrived.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), LINGER_SECONDS)
             batch, self._posted = self._posted[:BATCH], self._posted[BATCH:]
             try:
                 if batch:
