@@ -98,7 +98,7 @@ class Outbox:
             self._worker = asyncio.create_task(self._work())
 
     async def _work(self) -> None:
-        """Publishes what is posted at once; deletes in one go when nothing came for a tenth of a second, or 500 are out."""
+        """Publishes at once; deletes in one go when nothing came for a tenth of a second, or 500 are out."""
         sent: list[int] = []
         while self._posted or sent:
             if not self._posted:
