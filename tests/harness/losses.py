@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractQueue
 
+from nexus_shared.messaging.connection import BROKER_AWAY
 from nexus_shared.topology import LANES, LOG, lane_key, log_queue
 
 READER = "trigger-processor"
@@ -41,14 +43,40 @@ async def losing_frames(amqp_url: str, lanes: Iterable[int]) -> AsyncIterator[Lo
                 await (await _queue(channel, lane)).unbind(LOG, lane_key(lane))
             yield lost
         finally:
-            for lane in lanes:
-                await (await _queue(channel, lane)).bind(LOG, lane_key(lane))
-                await hole.unbind(LOG, lane_key(lane))
-            await asyncio.sleep(0.1)
-            while (message := await hole.get(no_ack=True, fail=False)) is not None:
-                events = len(json.loads(message.body))
-                lost.events += events
+            await _to_the_end(_mend(amqp_url, lanes))
+            async for events in _frames_in(hole):
                 lost.frames += bool(events)
+                lost.events += events
+
+
+async def _mend(amqp_url: str, lanes: Iterable[int]) -> None:
+    """Binds the lanes again, however long the broker is away: nothing else would."""
+    while True:
+        try:
+            async with await aio_pika.connect(amqp_url, timeout=10) as connection:
+                channel = await connection.channel()
+                for lane in lanes:
+                    await (await _queue(channel, lane)).bind(LOG, lane_key(lane))
+        except BROKER_AWAY:
+            await asyncio.sleep(0.3)
+        else:
+            return
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Also when we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+async def _frames_in(hole: AbstractQueue) -> AsyncIterator[int]:
+    """How many events each frame has that arrived there."""
+    while (message := await hole.get(no_ack=True, fail=False)) is not None:
+        yield len(json.loads(message.body))
 
 
 async def purge(amqp_url: str, lanes: Iterable[int] = range(LANES)) -> int:
@@ -61,5 +89,5 @@ async def purge(amqp_url: str, lanes: Iterable[int] = range(LANES)) -> int:
         return purged
 
 
-async def _queue(channel: AbstractChannel, lane: int) -> aio_pika.abc.AbstractQueue:
+async def _queue(channel: AbstractChannel, lane: int) -> AbstractQueue:
     return await channel.get_queue(log_queue(READER, lane), ensure=False)

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from random import Random
 
-import aiormq
 from tests.harness.losses import losing_frames, purge
 from tests.harness.programs import ServiceProgram
 from tests.harness.stack import PROCESSOR, Stack
 
+from nexus_shared.messaging.connection import BROKER_AWAY
 from nexus_shared.topology import LANES
 
-BROKER_AWAY = (aiormq.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
 RESTART_SECONDS = 0.3
 MISBEHAVIOURS: tuple[dict[str, object], ...] = ({"status": 503}, {"close": "before"}, {"delay": 1.0})
 
